@@ -1,0 +1,5 @@
+// The kernel layer's public face.
+export * from './types.ts';
+export * from './errors.ts';
+export { PhysMem } from './physmem.ts';
+export { MemMap, pageFlagNames } from './page.ts';

@@ -1,0 +1,63 @@
+// What the kernel needs of the layers above it, declared here and implemented there.
+//
+// The fault handler and the reverse map reach mappings only through these interfaces; the kernel
+// has never seen a VMA.
+
+import type { Pfn, VirtAddr } from './types.ts';
+
+/** Page-fault error code, as x86 pushes it (Intel SDM volume 3, 4.7; Linux X86_PF_*). */
+export const PF_PROT = 1; // the entry was present: protection, not absence
+export const PF_WRITE = 2;
+export const PF_USER = 4;
+export const PF_RSVD = 8;
+export const PF_INSTR = 16;
+
+/** What came of a fault or of an access. Numbers, because the access path makes no objects. */
+export type FaultResult = number;
+/** The page is accessible now: retry the access. */
+export const FAULT_OK = 0;
+/** No mapping there: SIGSEGV, SEGV_MAPERR. */
+export const FAULT_MAPERR = 1;
+/** The mapping forbids it: SIGSEGV, SEGV_ACCERR. */
+export const FAULT_ACCERR = 2;
+/** Beyond the end of the file, or hardware poison: SIGBUS, BUS_ADRERR. */
+export const FAULT_SIGBUS = 3;
+/** Not canonical: #GP, SIGSEGV with SI_KERNEL and address 0. */
+export const FAULT_GP = 4;
+/** Nothing left to allocate and nothing to reclaim: the OOM killer decides. */
+export const FAULT_OOM = 5;
+
+/** Whoever owns a page-table root. Implemented by userspace/mm.ts. */
+export interface AddressSpace {
+  /** The frame that CR3 names. */
+  readonly root: Pfn;
+  /**
+   * Called by the MMU when a walk stops at a user address. Makes `va` accessible and says
+   * FAULT_OK, or says why not.
+   * @param errorCode PF_* bits as the hardware would push them.
+   */
+  handleFault(va: VirtAddr, errorCode: number): FaultResult;
+}
+
+/** What frames belong to: an anonymous family or a file. A page's `owner` word holds its id. */
+export interface PageOwner {
+  readonly id: number;
+  /**
+   * Visits every place that may map the page with this index, until `visit` returns false. May
+   * visit too many: the caller checks each entry.
+   */
+  forEachMapping(index: number, visit: (space: AddressSpace, va: VirtAddr) => boolean): void;
+}
+
+/** Where frames come from. Implemented by kernel/page_alloc.ts. */
+export interface FrameAllocator {
+  /**
+   * @param gfp __GFP_* flags; with __GFP_ZERO the frames are zeroed, with __GFP_COMP (order >= 1)
+   *   they are one compound page.
+   * @param order log2 of the number of frames, 0..MAX_ORDER.
+   * @returns the first frame, its refcount 1; NO_PFN where nothing is left.
+   */
+  alloc(gfp: number, order: number): Pfn;
+  /** Gives back what alloc() returned, whatever its refcount; the record is cleared. */
+  free(pfn: Pfn, order: number): void;
+}

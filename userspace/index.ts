@@ -1,0 +1,2 @@
+// The userspace layer's public face.
+export * from './mman.ts';
