@@ -15,7 +15,8 @@ export type TraceKind = 'memtrace' | 'lackey' | 'perf' | 'strace';
 
 const HEAD = 4096;
 
-const LACKEY = /^(==\d+== |--\d+-- |I {2}[0-9a-f]+,\d+$| [LSM] [0-9a-f]+,\d+$|SYSCALL\[\d+,\d+\]\()/;
+const LACKEY =
+  /^(==\d+== |--\d+-- |I {2}[0-9a-f]+,\d+$| [LSM] [0-9a-f]+,\d+$|SYSCALL\[\d+,\d+\]\()/;
 const PERF = /^ *-?\d+\/-?\d+ +\d+\.\d+: +[\w:-]+:/;
 const STRACE =
   /^(\[pid +)?(\d+\]? +)?(\d+:\d+:\d+(\.\d+)? +|\d+\.\d+ +)?([a-z_][a-z_0-9]*\(|<\.\.\. [a-z_0-9]+ resumed>|--- SIG|\+\+\+ )/;

@@ -109,7 +109,8 @@ export class LackeyReader {
       lo = (lo << 4) | digit;
       digit = HEX[data[++at]!]!;
     }
-    if (data[at] !== COMMA || at - start < 4 || at - start > 19) return this.malformed(data, start, at);
+    if (data[at] !== COMMA || at - start < 4 || at - start > 19)
+      return this.malformed(data, start, at);
     let size = 0;
     let byte = data[++at]!;
     while (byte >= 48 && byte <= 57 && size < 100_000) {

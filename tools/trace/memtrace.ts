@@ -32,7 +32,8 @@ const EFFECT =
 const FAULT =
   /^(\d+) fault (0x[0-9a-f]{1,16}) ([rwx]) (user|kernel|gup)(?: (minor|major))?((?: .*)?)$/;
 const GUP = /^(\d+) gup (\d+) minor (\d+) major((?: .*)?)$/;
-const MAP = /^(\d+) map ([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([r-][w-][x-][ps]) ([0-9a-f]{1,16})(?: (.*))?$/;
+const MAP =
+  /^(\d+) map ([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([r-][w-][x-][ps]) ([0-9a-f]{1,16})(?: (.*))?$/;
 const SIGNAL = /^(\d+) --- (SIG[A-Z0-9_+]+) \{(.*)\} ---$/;
 const ENDED = /^(\d+) \+\+\+ (?:exited with (\d+)|killed by (?:signal )?(\S+).*) \+\+\+$/;
 const CALL = /^(\d+) ([a-z_][a-z_0-9]*)\(/;

@@ -74,7 +74,8 @@ class PerfParser {
     const state = this.state(tid);
     const event = m[3]!.replace(/:$/, '');
     const rest = m[4]!.replace(/^:/, '').trim();
-    if (event === 'minor-faults' || event === 'major-faults') this.resolved(state, tid, event, rest);
+    if (event === 'minor-faults' || event === 'major-faults')
+      this.resolved(state, tid, event, rest);
     else {
       this.refused(state, tid);
       this.event(at, tid, state, event, rest);
@@ -180,7 +181,7 @@ class PerfParser {
   private refused(state: TaskState, tid: number): void {
     const p = state.pending;
     state.pending = undefined;
-    if (p === undefined || !p.user) return;
+    if (!p?.user) return;
     this.records.push({
       type: 'signal',
       line: p.line,
@@ -196,7 +197,7 @@ class PerfParser {
     const number = Number(m[1]);
     const result = Number(m[2]);
     if (state.exec !== undefined) {
-      this.executed(at.line, tid, state);
+      this.executed(tid, state);
       return;
     }
     if (number !== state.number || state.args.length === 0) return; // entered before the recording
@@ -206,7 +207,7 @@ class PerfParser {
   }
 
   /** execve is done: the call, its mappings, then the faults in them. */
-  private executed(line: number, tid: number, state: TaskState): void {
+  private executed(tid: number, state: TaskState): void {
     const exec = state.exec!;
     state.exec = undefined;
     this.records.push({
@@ -235,7 +236,6 @@ class PerfParser {
     this.records.push(...exec.faults);
     state.args = [];
     state.number = -1;
-    void line;
   }
 
   private call(line: number, task: number, state: TaskState, result: string): void {

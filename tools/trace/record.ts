@@ -93,13 +93,7 @@ export interface ExitRecord {
 }
 
 export type TraceRecord =
-  | FileRecord
-  | CallRecord
-  | MapRecord
-  | FaultRecord
-  | GupRecord
-  | SignalRecord
-  | ExitRecord;
+  FileRecord | CallRecord | MapRecord | FaultRecord | GupRecord | SignalRecord | ExitRecord;
 
 /** A whole recording. */
 export interface Recording {

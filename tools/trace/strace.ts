@@ -23,7 +23,8 @@ const RESUMED = /^<\.\.\. ([a-z_0-9]+) resumed>(.*)$/;
 const RESULT = /^\s*= (0x[0-9a-f]+|-?\d+|\?)(.*)$/;
 const SIGNAL = /^--- (SIG[A-Z0-9_+]+) \{(.*)\} ---$/;
 const ENDED = /^\+\+\+ (?:exited with (\d+)|killed by (\S+).*) \+\+\+$/;
-const PASSED_OVER = /^(strace: |--- stopped by |\+\+\+ superseded by |Process \d+ (attached|detached))/;
+const PASSED_OVER =
+  /^(strace: |--- stopped by |\+\+\+ superseded by |Process \d+ (attached|detached))/;
 const MAKES_TASK = /^(clone3?|fork|vfork)$/;
 
 /** A call whose text stopped at `<unfinished ...>`: its text so far, its line, its place. */
