@@ -3,3 +3,5 @@ export * from './types.ts';
 export * from './errors.ts';
 export { PhysMem } from './physmem.ts';
 export { MemMap, pageFlagNames } from './page.ts';
+export { type BootConfig, type BootedMemory, bootMemory } from './boot.ts';
+export { PageAllocator } from './page_alloc.ts';

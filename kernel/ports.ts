@@ -4,6 +4,7 @@
 // has never seen a VMA.
 
 import type { Pfn, VirtAddr } from './types.ts';
+import type { Zone } from './zone.ts';
 
 /** Page-fault error code, as x86 pushes it (Intel SDM volume 3, 4.7; Linux X86_PF_*). */
 export const PF_PROT = 1; // the entry was present: protection, not absence
@@ -60,4 +61,14 @@ export interface FrameAllocator {
   alloc(gfp: number, order: number): Pfn;
   /** Gives back what alloc() returned, whatever its refcount; the record is cleared. */
   free(pfn: Pfn, order: number): void;
+}
+
+/** What is done when frames run short. Implemented by reclaim and compaction. */
+export interface MemoryPressure {
+  /** Frees frames of a zone at once, for an allocation that waits. Returns how many. */
+  reclaim(zone: Zone, order: number): number;
+  /** Lets kswapd of the zone's node work in the background; `classzone` is the highest usable. */
+  wakeKswapd(zone: Zone, order: number, classzone: number): void;
+  /** Moves pages until a free block of 2^order frames exists. Returns whether one does. */
+  compact(zone: Zone, order: number): boolean;
 }

@@ -1,0 +1,413 @@
+// Where frames come from: every allocation of frames, from GFP flags to a zone's lists.
+//
+//     gfp -> highest zone, migrate type, ALLOC_* flags
+//     zone list of the node:   Normal -> DMA32 -> DMA,  then the next node's
+//     first zone above its `low` watermark:   per-CPU list -> buddy list -> other types (steal.ts)
+//     none: wake kswapd, then down to `min`; then compaction, direct reclaim, and last resorts
+//
+// The fast path is what nearly all calls take: order 0, the preferred zone well above `low`, a
+// frame on this CPU's list. It touches one mem_map record and makes no object.
+//
+// Invariant: a frame handed out has refcount 1 and an otherwise clear record (a compound page has
+// its marks); free() clears the record again, so a free frame never keeps an owner.
+// Source: Linux 6.18 mm/page_alloc.c, __alloc_frozen_pages_noprof(), get_page_from_freelist(),
+// rmqueue(), __alloc_pages_slowpath(). Per-CPU lists as in 6.1 (pcp.ts). Not modelled: cpusets;
+// throttling.
+
+import type { FreeTables } from './buddy.ts';
+import { assert } from './errors.ts';
+import {
+  __GFP_COMP,
+  __GFP_DIRECT_RECLAIM,
+  __GFP_HIGH,
+  __GFP_KSWAPD_RECLAIM,
+  __GFP_MEMALLOC,
+  __GFP_NOFAIL,
+  __GFP_NOMEMALLOC,
+  __GFP_NORETRY,
+  __GFP_THISNODE,
+  __GFP_ZERO,
+} from './gfp.ts';
+import { MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, migrateTypeOf } from './migrate_type.ts';
+import { type MemMap, PAGE_RECORD, PAGE_REFCOUNT, PG_buddy, PG_pcp, PG_reserved } from './page.ts';
+import { COSTLY_ORDER, NR_PCP_LISTS, isPcpOrder, pcpIndex } from './pcp.ts';
+import type { PhysMem } from './physmem.ts';
+import type { FrameAllocator, MemoryPressure } from './ports.ts';
+import { reserveHighAtomic, takeBlock, unreserveHighAtomic } from './steal.ts';
+import { HPAGE_PMD_ORDER, MAX_ORDER, NO_PFN, type Pfn } from './types.ts';
+import {
+  ALLOC_CMA,
+  ALLOC_HIGHATOMIC,
+  ALLOC_KSWAPD,
+  ALLOC_MIN_RESERVE,
+  ALLOC_NOFRAGMENT,
+  ALLOC_NON_BLOCK,
+  ALLOC_NO_WATERMARKS,
+  ALLOC_OOM,
+  ALLOC_WMARK_LOW,
+  ALLOC_WMARK_MASK,
+  ALLOC_WMARK_MIN,
+  MAX_NR_ZONES,
+  WMARK_LOW,
+  ZONE_NORMAL,
+  type Zone,
+} from './zone.ts';
+import { type ZoneLists, gfpZone } from './zonelist.ts';
+
+/** Rounds of reclaim and compaction before an allocation gives up (MAX_RECLAIM_RETRIES). */
+const MAX_RECLAIM_RETRIES = 16;
+/** Flags under which the fast path is not taken. */
+const NOT_FAST = __GFP_THISNODE;
+
+export class PageAllocator implements FrameAllocator {
+  readonly mem: PhysMem;
+  readonly pages: MemMap;
+  readonly tables: FreeTables;
+  /** All populated zones, by node and then upwards. */
+  readonly zones: readonly Zone[];
+  readonly lists: ZoneLists;
+  /** Reclaim, kswapd, compaction, OOM: set by the layers that implement them. */
+  pressure: MemoryPressure | null = null;
+  /** Allocations that entered the slow path, and direct reclaims (allocstall). */
+  nrSlow = 0;
+  nrStall = 0;
+  private currentCpu = 0;
+  private readonly nodeOfCpu: Int32Array;
+  private readonly byIndex: (Zone | undefined)[];
+  private readonly zoneOfBlock: Uint8Array;
+  private readonly blockTypes: Uint8Array;
+  private readonly words: Int32Array;
+  /** For the lowest four bits of gfp: the current node's first zone and its fast-path limit. */
+  private readonly firstZone: Zone[] = [];
+  private readonly fastLimit = new Int32Array(16);
+
+  /** @param lists zones of each node in the order of fallback. */
+  constructor(
+    mem: PhysMem,
+    tables: FreeTables,
+    zones: readonly Zone[],
+    lists: ZoneLists,
+    nodeOfCpu: Int32Array,
+  ) {
+    this.mem = mem;
+    this.pages = tables.pages;
+    this.tables = tables;
+    this.zones = zones;
+    this.lists = lists;
+    this.nodeOfCpu = nodeOfCpu;
+    this.words = tables.pages.words;
+    this.zoneOfBlock = tables.zoneOfBlock;
+    this.blockTypes = tables.blockTypes;
+    this.byIndex = [undefined];
+    for (const zone of zones) this.byIndex[zone.index + 1] = zone;
+    this.updateLimits();
+  }
+
+  /** The CPU whose page lists are used; its node's memory is preferred. */
+  get cpu(): number {
+    return this.currentCpu;
+  }
+  set cpu(cpu: number) {
+    assert(cpu >= 0 && cpu < this.nodeOfCpu.length, `CPU ${cpu} exists`);
+    this.currentCpu = cpu;
+    this.updateLimits();
+  }
+
+  /** The zone that a frame of RAM belongs to. */
+  zoneOf(pfn: number): Zone {
+    const zone = this.byIndex[this.zoneOfBlock[pfn >> MAX_ORDER]];
+    assert(zone !== undefined, `frame ${pfn} is in a zone`);
+    return zone;
+  }
+
+  /** Recomputes the fast path's limits: after watermarks, boosts or the CPU have changed. */
+  updateLimits(): void {
+    const node = this.nodeOfCpu[this.currentCpu];
+    for (let bits = 0; bits < 16; bits++) {
+      const classzone = gfpZone(bits);
+      const zone = this.lists.of(node, classzone)[0] ?? this.zones[0];
+      this.firstZone[bits] = zone;
+      this.fastLimit[bits] = zone.mark(WMARK_LOW) + zone.protection[classzone] + zone.highAtomic;
+    }
+  }
+
+  /**
+   * 2^order frames. O(1) from a per-CPU list, O(MAX_ORDER) from the buddy lists.
+   * @returns the first frame, its refcount 1; NO_PFN where nothing is left.
+   */
+  alloc(gfp: number, order: number): Pfn {
+    if (order === 0 && (gfp & NOT_FAST) === 0) {
+      const zone = this.firstZone[gfp & 15];
+      const buddy = zone.buddy;
+      if (buddy.freePages - buddy.freeCma > this.fastLimit[gfp & 15] && !zone.boosted) {
+        const pcp = zone.pcp[this.currentCpu];
+        const list = pcp.firstList + migrateTypeOf(gfp);
+        const lists = this.tables.lists;
+        const pfn = lists.head[list];
+        if (pfn >= 0) {
+          lists.remove(list, pfn);
+          pcp.count--;
+          pcp.freeFactor >>= 1;
+          zone.allocated++;
+          const at = pfn * PAGE_RECORD;
+          this.words[at] = 0;
+          this.words[at + PAGE_REFCOUNT] = 1;
+          this.words[at + 4] = 0;
+          if ((gfp & __GFP_ZERO) !== 0) this.mem.zeroFrame(pfn);
+          return pfn as Pfn;
+        }
+      }
+    }
+    return this.prepare(this.find(gfp, order), gfp, order);
+  }
+
+  /**
+   * Gives back what alloc() returned; the records are cleared.
+   * @param order as it was given to alloc().
+   */
+  free(pfn: Pfn, order: number): void {
+    const words = this.words;
+    const at = pfn * PAGE_RECORD;
+    assert((words[at] & (PG_buddy | PG_pcp | PG_reserved)) === 0, `free: frame ${pfn} is in use`);
+    if (order === 0) {
+      words[at + 1] = 0;
+      words[at + 2] = 0;
+      words[at + 3] = 0;
+      words[at + 7] = 0;
+    } else words.fill(0, at, at + (PAGE_RECORD << order));
+    const zone = this.byIndex[this.zoneOfBlock[pfn >> MAX_ORDER]];
+    assert(zone !== undefined, `free: frame ${pfn} is RAM`);
+    zone.freed += 1 << order;
+    const type = this.blockTypes[pfn >> 9];
+    if (type > MIGRATE_HIGHATOMIC || !isPcpOrder(order)) {
+      words[at] = 0;
+      words[at + 4] = 0;
+      zone.buddy.release(pfn, order);
+      return;
+    }
+    // HighAtomic frames go to the Movable list, to be handed out from there once
+    const listType = type === MIGRATE_HIGHATOMIC ? MIGRATE_MOVABLE : type;
+    zone.pcp[this.currentCpu].push(pfn, order, listType);
+  }
+
+  /**
+   * Allocates up to `count` single frames at once into `into` (alloc_pages_bulk()).
+   * @returns how many there were.
+   */
+  allocBulk(gfp: number, count: number, into: Int32Array): number {
+    let n = 0;
+    while (n < count) {
+      const pfn = this.alloc(gfp, 0);
+      if (pfn < 0) break;
+      into[n++] = pfn;
+    }
+    return n;
+  }
+
+  /** Gives all frames on per-CPU lists back to the buddy lists (drain_all_pages()). */
+  drainAll(): void {
+    for (const zone of this.zones) zone.drain();
+  }
+
+  /** Free frames in all zones; those on per-CPU lists are not counted. */
+  get freePages(): number {
+    let n = 0;
+    for (const zone of this.zones) n += zone.free;
+    return n;
+  }
+
+  /** Frames that the allocator was given in all zones (totalram_pages()). */
+  get managedPages(): number {
+    let n = 0;
+    for (const zone of this.zones) n += zone.managed;
+    return n;
+  }
+
+  /** Throws KernelBug where a list, a count or a watermark is wrong. */
+  check(): void {
+    for (const zone of this.zones) zone.check();
+  }
+
+  private find(gfp: number, order: number): Pfn {
+    assert(order >= 0 && order <= MAX_ORDER, 'alloc: 0 <= order <= MAX_ORDER');
+    const flags = this.firstFlags(gfp);
+    const pfn = this.fromZones(gfp, order, flags);
+    return pfn >= 0 ? pfn : this.slowPath(gfp, order);
+  }
+
+  /** ALLOC_* of the first attempt: down to `low`, and no mixing of pageblocks if avoidable. */
+  private firstFlags(gfp: number): number {
+    let flags = ALLOC_WMARK_LOW;
+    if ((gfp & __GFP_KSWAPD_RECLAIM) !== 0) flags |= ALLOC_KSWAPD;
+    if (migrateTypeOf(gfp) === MIGRATE_MOVABLE) flags |= ALLOC_CMA;
+    const preferred = this.firstZone[gfp & 15];
+    const below = this.byIndex[preferred.index];
+    if (preferred.type === ZONE_NORMAL && below?.node === preferred.node) {
+      flags |= ALLOC_NOFRAGMENT;
+    }
+    return flags;
+  }
+
+  /** Walks the zone list (get_page_from_freelist()). */
+  private fromZones(gfp: number, order: number, flags: number): Pfn {
+    const classzone = gfpZone(gfp);
+    const node = this.nodeOfCpu[this.currentCpu];
+    const local = (gfp & __GFP_THISNODE) !== 0;
+    const list = this.lists.of(node, classzone);
+    for (;;) {
+      for (const zone of list) {
+        if (local && zone.node !== node) break;
+        if ((flags & ALLOC_NO_WATERMARKS) === 0) {
+          const mark = zone.mark(flags & ALLOC_WMARK_MASK);
+          if (!zone.watermarkOk(order, mark, classzone, flags)) continue;
+        }
+        const pfn = this.fromZone(zone, gfp, order, flags);
+        if (pfn < 0) continue;
+        this.countNuma(zone, node);
+        return pfn;
+      }
+      if ((flags & ALLOC_NOFRAGMENT) === 0) return NO_PFN;
+      flags &= ~ALLOC_NOFRAGMENT; // mixing is better than failing
+    }
+  }
+
+  /** One block of a zone, from this CPU's lists or the buddy lists (rmqueue()). */
+  private fromZone(zone: Zone, gfp: number, order: number, flags: number): Pfn {
+    const type = migrateTypeOf(gfp);
+    zone.allocated += 1 << order;
+    if (isPcpOrder(order) && (order !== HPAGE_PMD_ORDER || type === MIGRATE_MOVABLE)) {
+      const pfn = this.fromPcp(zone, order, type, flags);
+      if (pfn >= 0) return pfn;
+    }
+    let pfn = NO_PFN;
+    if ((flags & ALLOC_HIGHATOMIC) !== 0) pfn = zone.buddy.take(order, MIGRATE_HIGHATOMIC);
+    if (pfn < 0) pfn = takeBlock(zone, order, type, flags);
+    if (pfn < 0 && (flags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0) {
+      pfn = zone.buddy.take(order, MIGRATE_HIGHATOMIC);
+    }
+    if (pfn < 0) zone.allocated -= 1 << order;
+    else if (order > 0 && (flags & ALLOC_HIGHATOMIC) !== 0) reserveHighAtomic(zone, pfn, order);
+    if (zone.boosted) this.boosted(zone);
+    return pfn;
+  }
+
+  private fromPcp(zone: Zone, order: number, type: number, flags: number): Pfn {
+    const pcp = zone.pcp[this.currentCpu];
+    const index = pcpIndex(order, type);
+    assert(index < NR_PCP_LISTS, 'a list for each order and type');
+    pcp.freeFactor >>= 1;
+    if (this.tables.lists.head[pcp.firstList + index] < 0) {
+      const batch = pcp.batch > 1 ? Math.max(pcp.batch >> order, 2) : pcp.batch;
+      for (let n = 0; n < batch; n++) {
+        const pfn = takeBlock(zone, order, type, flags);
+        if (pfn < 0) break;
+        pcp.append(pfn, order, type);
+      }
+      if (this.tables.lists.head[pcp.firstList + index] < 0) return NO_PFN;
+    }
+    return pcp.pop(index, order);
+  }
+
+  /** A claim raised the watermarks: the fast path must see it and kswapd must work it off. */
+  private boosted(zone: Zone): void {
+    zone.boosted = false;
+    this.updateLimits();
+    this.pressure?.wakeKswapd(zone, 0, zone.type);
+  }
+
+  private countNuma(zone: Zone, wanted: number): void {
+    if (zone.node === wanted) zone.numaHit++;
+    else {
+      zone.numaMiss++;
+      this.lists.of(wanted, MAX_NR_ZONES - 1)[0].numaForeign++;
+    }
+  }
+
+  /** Sets up the records of the frames that were found (prep_new_page()). */
+  private prepare(pfn: Pfn, gfp: number, order: number): Pfn {
+    if (pfn < 0) return NO_PFN;
+    const at = pfn * PAGE_RECORD;
+    this.words[at] = 0;
+    this.words[at + PAGE_REFCOUNT] = 1;
+    this.words[at + 4] = 0;
+    this.words[at + 7] = 0;
+    if ((gfp & __GFP_ZERO) !== 0) {
+      for (let p = pfn; p < pfn + (1 << order); p++) this.mem.zeroFrame(p);
+    }
+    if (order > 0 && (gfp & __GFP_COMP) !== 0) this.pages.makeCompound(pfn, order);
+    return pfn;
+  }
+
+  /** The first attempt failed (__alloc_pages_slowpath()). */
+  private slowPath(gfp: number, order: number): Pfn {
+    this.nrSlow++;
+    const { pressure } = this;
+    const mayReclaim = (gfp & __GFP_DIRECT_RECLAIM) !== 0;
+    let flags = slowFlags(gfp, order);
+    if ((flags & ALLOC_KSWAPD) !== 0) this.wakeKswapds(gfp, order);
+    let pfn = this.fromZones(gfp, order, flags);
+    if (pfn >= 0) return pfn;
+    if ((gfp & __GFP_MEMALLOC) !== 0 && (gfp & __GFP_NOMEMALLOC) === 0)
+      flags |= ALLOC_NO_WATERMARKS;
+    for (let round = 0; round < MAX_RECLAIM_RETRIES; round++) {
+      pfn = this.fromZones(gfp, order, flags);
+      if (pfn >= 0 || !mayReclaim || pressure === null) break;
+      const progress = this.reclaimOnce(gfp, order, round);
+      pfn = this.fromZones(gfp, order, flags);
+      if (pfn >= 0) return pfn;
+      if (progress === 0 && !this.dropReserves(gfp, true)) break;
+      if ((gfp & __GFP_NORETRY) !== 0 || (order > COSTLY_ORDER && round > 0)) break;
+    }
+    if (pfn < 0 && (gfp & __GFP_NOFAIL) !== 0) pfn = this.fromZones(gfp, order, ALLOC_OOM | flags);
+    return pfn;
+  }
+
+  /** Compaction for a larger block, then direct reclaim. Returns what progress there was. */
+  private reclaimOnce(gfp: number, order: number, round: number): number {
+    const pressure = this.pressure;
+    if (pressure === null) return 0;
+    this.nrStall++;
+    this.drainAll();
+    const zones = this.lists.of(this.nodeOfCpu[this.currentCpu], gfpZone(gfp));
+    let progress = 0;
+    if (order > 0 && round === 0) {
+      for (const zone of zones) progress += pressure.compact(zone, order) ? 1 << order : 0;
+      if (progress > 0) return progress;
+    }
+    for (const zone of zones) progress += pressure.reclaim(zone, order);
+    if (order > 0 && progress > 0) for (const zone of zones) pressure.compact(zone, order);
+    return progress;
+  }
+
+  private dropReserves(gfp: number, force: boolean): boolean {
+    const zones = this.lists.of(this.nodeOfCpu[this.currentCpu], gfpZone(gfp));
+    for (const zone of zones) {
+      if (unreserveHighAtomic(zone, migrateTypeOf(gfp), force)) return true;
+    }
+    return false;
+  }
+
+  private wakeKswapds(gfp: number, order: number): void {
+    const { pressure } = this;
+    if (pressure === null) return;
+    const classzone = gfpZone(gfp);
+    for (const zone of this.lists.of(this.nodeOfCpu[this.currentCpu], classzone)) {
+      pressure.wakeKswapd(zone, order, classzone);
+    }
+  }
+}
+
+/** ALLOC_* of the slow path: down to `min`, and below for those that must not wait. */
+function slowFlags(gfp: number, order: number): number {
+  let flags = ALLOC_WMARK_MIN;
+  if ((gfp & __GFP_HIGH) !== 0) flags |= ALLOC_MIN_RESERVE;
+  if ((gfp & __GFP_KSWAPD_RECLAIM) !== 0) flags |= ALLOC_KSWAPD;
+  if ((gfp & __GFP_DIRECT_RECLAIM) === 0) {
+    if ((gfp & __GFP_NOMEMALLOC) === 0) {
+      flags |= ALLOC_NON_BLOCK;
+      if (order > 0 && (gfp & __GFP_HIGH) !== 0) flags |= ALLOC_HIGHATOMIC;
+    }
+  }
+  if (migrateTypeOf(gfp) === MIGRATE_MOVABLE) flags |= ALLOC_CMA;
+  return flags;
+}
