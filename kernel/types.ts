@@ -13,7 +13,7 @@
 
 declare const brand: unique symbol;
 
-/** Number of a physical page frame, 0..2^31-1; the index into mem_map. NO_PFN where there is none. */
+/** Number of a physical page frame, 0..2^31-1: the index into mem_map. NO_PFN where none is. */
 export type Pfn = number & { readonly [brand]: 'Pfn' };
 /** A canonical virtual address as a signed integer, -2^47 .. 2^47-1. */
 export type VirtAddr = number & { readonly [brand]: 'VirtAddr' };

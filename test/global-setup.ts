@@ -1,3 +1,5 @@
+// Runs once before all tests.
+
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 

@@ -1,8 +1,8 @@
 // A test double for a process's memory: the Memory of a runtime without a kernel underneath.
 //
-// Pages are made on first touch in one Int32Array; a translation is a Map with a small direct-mapped
-// cache before it. mmap places from the top down like Linux 6.18's mmap_base (and, like it, aligns
-// anonymous mappings of whole huge pages to 2 MiB); protections are kept in a sorted list of ranges.
+// Pages are made on first touch in one Int32Array; a translation is a Map with a small cache,
+// direct-mapped, before it. mmap places from the top down like Linux 6.18's mmap_base (and, like
+// it, aligns anonymous mappings of whole huge pages to 2 MiB); protections are in a sorted list.
 // System calls are counted by name and can be recorded as text, in strace's form.
 //
 // Not modelled: file mappings, mapping limits, faults as events, reclaim.

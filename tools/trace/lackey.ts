@@ -62,7 +62,7 @@ export class LackeyReader {
     this.sink = sink;
   }
 
-  /** Reads everything. @throws InputError on a malformed reference, or where the file is damaged. */
+  /** Reads everything. @throws InputError on a malformed reference or a damaged file. */
   async read(): Promise<void> {
     let rest: Uint8Array = new Uint8Array(0);
     for await (const chunk of this.input.chunks()) {
