@@ -114,7 +114,7 @@ export function register(value: bigint): number {
  */
 export function number(text: string, where: string): number {
   const bare = text
-    .replace(/<.*$/s, '')
+    .replace(/<(?!<)(?<!<<).*$/s, '')
     .replace(/\/\*.*?\*\//g, '')
     .trim();
   let sum = 0n;
