@@ -47,7 +47,8 @@ class Comparison {
   }
 
   private differ(what: string, expected: Value, got: Value): void {
-    const text = (v: Value): string => (typeof v === 'string' ? v : v === undefined ? 'none' : JSON.stringify(v));
+    const text = (v: Value): string =>
+      typeof v === 'string' ? v : v === undefined ? 'none' : JSON.stringify(v);
     this.out.push({ line: this.line, what, expected: text(expected), got: text(got) });
   }
 

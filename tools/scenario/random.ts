@@ -138,6 +138,8 @@ class Generator {
     if (this.topic === 'thp') {
       this.lines.push(`machine(thp=${pick(this.prng, ['always', 'always', 'madvise'])})`);
     }
+    // Keeps ranges that overshoot off the vdso, which lies right above the first mapping.
+    this.say('top = mmap(NULL, 1M, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)');
     this.map();
     for (let i = 0; i < statements; i++) {
       this.proc =
@@ -196,7 +198,7 @@ class Generator {
     const length = chance(this.prng, 0.04)
       ? pick(this.prng, ['0', '1', '4097', '-1', '-4096', '8191'])
       : this.size(pages);
-    return { at: this.offset(r.name, from) + odd, length };
+    return { at: this.offset(r.name, r.name === 'brk0' ? Math.max(0, from) : from) + odd, length };
   }
 
   private offset(name: string, pages: number): string {
@@ -215,7 +217,7 @@ class Generator {
   }
 
   private prot(): string {
-    return chance(this.prng, 0.5) ? 'PROT_READ|PROT_WRITE' : pick(this.prng, PROT);
+    return chance(this.prng, 0.65) ? 'PROT_READ|PROT_WRITE' : pick(this.prng, PROT);
   }
 
   private map(): void {
@@ -246,50 +248,80 @@ class Generator {
     const { at, length } = this.range();
     const p = this.prng;
     switch (kind) {
-      case 'map':
-        { this.map(); return; }
-      case 'unmap':
-        { this.say(`munmap(${at}, ${length})`); return; }
-      case 'protect':
-        { this.say(`mprotect(${at}, ${length}, ${this.prot()})`); return; }
+      case 'map': {
+        this.map();
+        return;
+      }
+      case 'unmap': {
+        this.say(`munmap(${at}, ${length})`);
+        return;
+      }
+      case 'protect': {
+        this.say(`mprotect(${at}, ${length}, ${this.prot()})`);
+        return;
+      }
       case 'advise': {
         const some = this.topic === 'swap' && chance(p, 0.5) ? 'PAGEOUT' : pick(p, ADVICE);
-        this.say(`madvise(${at}, ${length}, MADV_${some})`); return;
+        this.say(`madvise(${at}, ${length}, MADV_${some})`);
+        return;
       }
       case 'guard': {
         const some = chance(p, 0.65) ? 'INSTALL' : 'REMOVE';
-        this.say(`madvise(${at}, ${length}, MADV_GUARD_${some})`); return;
+        this.say(`madvise(${at}, ${length}, MADV_GUARD_${some})`);
+        return;
       }
-      case 'access':
-        { this.access(at, length); return; }
-      case 'move':
-        { this.move(at, length); return; }
-      case 'lock':
-        { this.lock(at, length); return; }
+      case 'access': {
+        this.access(at, length);
+        return;
+      }
+      case 'move': {
+        this.move(at, length);
+        return;
+      }
+      case 'lock': {
+        this.lock(at, length);
+        return;
+      }
       case 'sync': {
         const flags = pick(p, ['MS_SYNC', 'MS_ASYNC', 'MS_INVALIDATE', 'MS_SYNC|MS_INVALIDATE']);
         this.say(
           chance(p, 0.5) ? `msync(${at}, ${length}, ${flags})` : `mincore(${at}, ${length})`,
-        ); return;
+        );
+        return;
       }
       case 'brk': {
         const odd = chance(p, 0.2) ? ' + 100' : '';
-        this.say(`brk(brk0 + ${this.size(below(p, 24))}${odd})`); return;
+        this.say(`brk(brk0 + ${this.size(below(p, 24))}${odd})`);
+        return;
       }
-      case 'stack':
-        { this.say(`${pick(p, ['load', 'store'])}(stack - ${this.size(below(p, 80))})`); return; }
-      case 'grow':
-        { this.grow(); return; }
-      case 'fork':
-        { this.fork(); return; }
-      case 'exit':
-        { this.exit(); return; }
-      case 'file':
-        { this.file(); return; }
-      case 'fileio':
-        { this.fileio(); return; }
-      default:
-        { this.look(); return; }
+      case 'stack': {
+        this.say(`${pick(p, ['load', 'store'])}(stack - ${this.size(below(p, 80))})`);
+        return;
+      }
+      case 'grow': {
+        this.grow();
+        return;
+      }
+      case 'fork': {
+        this.fork();
+        return;
+      }
+      case 'exit': {
+        this.exit();
+        return;
+      }
+      case 'file': {
+        this.file();
+        return;
+      }
+      case 'fileio': {
+        this.fileio();
+        return;
+      }
+      default: {
+        this.look();
+        return;
+      }
     }
   }
 
@@ -317,7 +349,8 @@ class Generator {
     if (flags === 'F') {
       const both = `MREMAP_MAYMOVE|MREMAP_FIXED${chance(p, 0.15) ? '|MREMAP_DONTUNMAP' : ''}`;
       this.bind('v', 8, `mremap(${at}, ${old}, ${grown}, ${both}, ${this.range().at})`);
-    } else this.bind('v', 8, `mremap(${at}, ${old}, ${grown}, ${flags})`);
+    } else if (chance(p, 0.5)) this.bind('v', 8, `mremap(${at}, ${old}, ${grown}, ${flags})`);
+    else this.say(`mremap(${at}, ${old}, ${grown}, ${flags})`);
   }
 
   private lock(at: string, length: string): void {
@@ -358,14 +391,20 @@ class Generator {
 
   private fork(): void {
     const name = PROCESS_NAMES[this.forks];
-    if (name === undefined || this.procs.length > 3) { this.look(); return; }
+    if (name === undefined || this.procs.length > 3) {
+      this.look();
+      return;
+    }
     this.forks++;
     this.say(`${name} = fork()`);
     this.procs.push({ name, regions: [...this.proc.regions], fds: [...this.proc.fds] });
   }
 
   private exit(): void {
-    if (this.proc.name === 'p0') { this.look(); return; }
+    if (this.proc.name === 'p0') {
+      this.look();
+      return;
+    }
     this.say(`exit(${below(this.prng, 4)})`);
     this.procs.splice(this.procs.indexOf(this.proc), 1);
   }
@@ -401,7 +440,10 @@ class Generator {
 
   private fileio(): void {
     const p = this.prng;
-    if (this.proc.fds.length === 0) { this.file(); return; }
+    if (this.proc.fds.length === 0) {
+      this.file();
+      return;
+    }
     const fd = pick(p, this.proc.fds);
     const at = chance(p, 0.3) ? `${below(p, 100000)}` : this.size(below(p, 32));
     const form = below(p, 10);
