@@ -24,6 +24,7 @@ import { PageAllocator } from './page_alloc.ts';
 import { PhysMem } from './physmem.ts';
 import { MAX_ORDER, PAGE_SIZE, PMD_SIZE, alignDown } from './types.ts';
 import { ZONE_DMA, ZONE_MOVABLE, Zone } from './zone.ts';
+import { type VmFigures, type VmTunables, setupWatermarks } from './watermarks.ts';
 import { ZoneLists } from './zonelist.ts';
 
 /** Frames of a memory section: mem_map is made for whole sections (128 MiB). */
@@ -54,6 +55,7 @@ export interface BootConfig {
   readonly perCpu?: number;
   /** Frames the allocator is to have by zone name when watermarks are set; else what it has. */
   readonly managed?: Readonly<Record<string, number>>;
+  readonly tunables?: VmTunables;
 }
 
 /** A machine's memory after boot. */
@@ -64,6 +66,7 @@ export interface BootedMemory {
   readonly memblock: Memblock;
   readonly cpus: number;
   readonly nrNodes: number;
+  readonly figures: VmFigures;
 }
 
 /** A zone's extent, before it has an allocator. */
@@ -89,15 +92,41 @@ export function bootMemory(config: BootConfig = {}): BootedMemory {
   reserveForKernel(memblock, config, cpus, nodes.length);
   const pages = new MemMap(memblock.endPfn);
   const mem = new PhysMem(memblock.endPfn);
-  const tables = new FreeTables(pages);
   const spans = zoneSpans(ram, nodes.length, config.movable ?? 0);
-  const zones = spans.map((span) => new Zone(tables, span.node, span.type, span, cpus));
+  const tables = new FreeTables(pages, spans.length, cpus);
+  const zones = spans.map((span, number) => new Zone(tables, number, span));
   for (const zone of zones) claimBlocks(tables, zone);
   freeUnreserved(memblock, zones);
+  const cpusOfNode = nodes.map((_, node) => nodeCpus(cpus, nodes.length, node));
+  const managed = managedFigures(zones, config.managed);
+  const figures = setupWatermarks(tables, zones, managed, cpusOfNode, config.tunables);
   const lists = new ZoneLists(zones, nodes.length, config.distance);
   const nodeOfCpu = Int32Array.from({ length: cpus }, (_, cpu) => cpu % nodes.length);
   const alloc = new PageAllocator(mem, tables, zones, lists, nodeOfCpu);
-  return { mem, pages, alloc, memblock, cpus, nrNodes: nodes.length };
+  return { mem, pages, alloc, memblock, cpus, nrNodes: nodes.length, figures };
+}
+
+/** CPUs of a node: they are dealt out one by one. */
+function nodeCpus(cpus: number, nrNodes: number, node: number): number {
+  return Math.floor((cpus - 1 - node) / nrNodes) + 1;
+}
+
+/** How many frames each zone is to be reckoned with: as given (`DMA32`, `1/Normal`) or as it has. */
+function managedFigures(
+  zones: readonly Zone[],
+  given: Readonly<Record<string, number>> = {},
+): (zone: Zone) => number {
+  const byNumber = new Map<number, number>();
+  for (const [key, pages] of Object.entries(given)) {
+    const [node, name] = key.includes('/') ? key.split('/') : ['0', key];
+    const zone = zones.find((z) => String(z.node) === node && z.name === name);
+    if (zone === undefined) throw new InputError('', `managed: this machine has no zone ${key}`);
+    if (pages > zone.present) {
+      throw new InputError('', `managed: zone ${key} has ${zone.present} frames, not ${pages}`);
+    }
+    byNumber.set(zone.number, pages);
+  }
+  return (zone) => byNumber.get(zone.number) ?? zone.managed;
 }
 
 /** Everything that is taken before the page allocator starts. */
@@ -173,7 +202,7 @@ function claimBlocks(tables: FreeTables, zone: Zone): void {
     if (tables.zoneOfBlock[block] !== 0) {
       throw new InputError('', 'nodes must start and end at multiples of 4 MiB');
     }
-    tables.zoneOfBlock[block] = zone.index + 1;
+    tables.zoneOfBlock[block] = zone.number + 1;
   }
 }
 
@@ -195,8 +224,9 @@ export function freeRange(buddy: Buddy, startPfn: number, endPfn: number): void 
   let pfn = startPfn;
   while (pfn < endPfn) {
     let order = MAX_ORDER;
-    while (pfn % 2 ** order !== 0 || pfn + 2 ** order > endPfn) order--;
-    buddy.release(pfn, order, true);
-    pfn += 2 ** order;
+    while ((pfn & ((1 << order) - 1)) !== 0 || pfn + (1 << order) > endPfn) order--;
+    if (order === MAX_ORDER) buddy.link(pfn, order, buddy.tables.typeOf(pfn), true);
+    else buddy.release(pfn, order, true);
+    pfn += 1 << order;
   }
 }

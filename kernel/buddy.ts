@@ -21,7 +21,7 @@
 //   4. freePages is the number of frames in all free blocks; nrFree[order] counts blocks.
 // Source: Linux 6.18 mm/page_alloc.c, __rmqueue_smallest(), expand(), __free_one_page().
 
-import { assert } from './errors.ts';
+import { KernelBug, assert } from './errors.ts';
 import { PageLists } from './list.ts';
 import {
   MIGRATE_CMA,
@@ -40,6 +40,11 @@ export const PAGEBLOCK_PAGES = 1 << PAGEBLOCK_ORDER;
 /** Frames of a block of the largest order. */
 export const MAX_BLOCK_PAGES = 1 << MAX_ORDER;
 
+/** Linked lists of one CPU: three types of orders 1..3, and two lists of huge pages. */
+export const NR_PCP_LISTS = 11;
+/** Words of a CPU's state in FreeTables.pcpState: one cache line. */
+export const PCP_STATE = 16;
+
 /** What the free lists of all zones share: tables about the whole of RAM. */
 export class FreeTables {
   readonly pages: MemMap;
@@ -51,10 +56,19 @@ export class FreeTables {
   readonly blockFree: Uint8Array;
   /** Migrate type of each pageblock. */
   readonly blockTypes: Uint8Array;
-  /** Zone (node * MAX_NR_ZONES + type) of each block of the largest order, plus 1; 0 for none. */
+  /** Number of the zone (its place in PageAllocator.zones) of each such block, plus 1; 0: none. */
   readonly zoneOfBlock: Uint8Array;
+  /** Free frames of each zone, by its number: those in buddy lists (NR_FREE_PAGES). */
+  readonly freePages: Int32Array;
+  /** State of each CPU's lists of each zone, PCP_STATE words each, see pcp.ts. */
+  readonly pcpState: Int32Array;
+  /** Single frames on per-CPU lists: a ring for each zone, CPU and type, see pcp.ts. */
+  ring = new Int32Array(0);
+  /** First of all per-CPU lists of larger blocks; NR_PCP_LISTS for each zone and CPU. */
+  readonly firstPcpList: number;
+  readonly nrCpus: number;
 
-  constructor(pages: MemMap) {
+  constructor(pages: MemMap, nrZones: number, nrCpus: number) {
     const nrBlocks = Math.ceil(pages.nrFrames / MAX_BLOCK_PAGES);
     this.pages = pages;
     this.lists = PageLists.ofFrames(pages);
@@ -62,6 +76,10 @@ export class FreeTables {
     this.blockFree = new Uint8Array(nrBlocks);
     this.blockTypes = new Uint8Array(nrBlocks * 2).fill(MIGRATE_MOVABLE);
     this.zoneOfBlock = new Uint8Array(nrBlocks);
+    this.nrCpus = nrCpus;
+    this.freePages = new Int32Array(nrZones);
+    this.pcpState = new Int32Array(nrZones * nrCpus * PCP_STATE);
+    this.firstPcpList = this.lists.make(nrZones * nrCpus * NR_PCP_LISTS);
   }
 
   /** Migrate type of the pageblock that `pfn` is in. */
@@ -90,8 +108,7 @@ export class FreeTables {
 }
 
 export class Buddy {
-  /** Frames in free blocks (NR_FREE_PAGES); of them in CMA and in HighAtomic pageblocks. */
-  freePages = 0;
+  /** Free frames in CMA and in HighAtomic pageblocks. */
   freeCma = 0;
   freeHighAtomic = 0;
   /** Free blocks of each order. */
@@ -100,17 +117,27 @@ export class Buddy {
   /** First of the lists of orders 0..9, by order and type; of the largest order, by type. */
   readonly firstList: number;
   readonly firstBlockList: number;
+  /** The zone's number, the index into FreeTables.freePages. */
+  readonly zone: number;
   private readonly pages: MemMap;
   private readonly lists: PageLists;
   private readonly blocks: PageLists;
+  private readonly free: Int32Array;
 
-  constructor(tables: FreeTables) {
+  constructor(tables: FreeTables, zone: number) {
     this.tables = tables;
+    this.zone = zone;
+    this.free = tables.freePages;
     this.pages = tables.pages;
     this.lists = tables.lists;
     this.blocks = tables.blocks;
     this.firstList = this.lists.make(MAX_ORDER * MIGRATE_TYPES);
     this.firstBlockList = this.blocks.make(MIGRATE_TYPES);
+  }
+
+  /** Frames in free blocks (NR_FREE_PAGES), isolated ones not counted. */
+  get freePages(): number {
+    return this.free[this.zone];
   }
 
   /** Free blocks of one order and type. */
@@ -181,10 +208,9 @@ export class Buddy {
     const tables = this.tables;
     const words = this.pages.words;
     assert((pfn & ((1 << order) - 1)) === 0, 'release: block is aligned to its size');
-    assert(
-      (words[pfn * PAGE_RECORD] & PG_buddy) === 0 && tables.blockFree[pfn >> MAX_ORDER] === 0,
-      `release: frame ${pfn} is free already`,
-    );
+    if ((words[pfn * PAGE_RECORD] & PG_buddy) !== 0 || tables.blockFree[pfn >> MAX_ORDER] !== 0) {
+      throw new KernelBug(`release: frame ${pfn} is free already`);
+    }
     const type = tables.blockTypes[pfn >> PAGEBLOCK_ORDER];
     while (order < MAX_ORDER) {
       const buddy = pfn ^ (1 << order);
@@ -204,7 +230,7 @@ export class Buddy {
 
   /** Adds a free block to its list, as it is: no merging. */
   link(pfn: number, order: number, type: number, toTail: boolean): void {
-    this.freePages += 1 << order;
+    this.free[this.zone] += 1 << order;
     if (type >= MIGRATE_HIGHATOMIC) this.countSpecial(type, 1 << order);
     this.nrFree[order]++;
     if (order === MAX_ORDER) {
@@ -224,7 +250,7 @@ export class Buddy {
 
   /** Takes a free block off its list: its frames belong to the caller. */
   unlink(pfn: number, order: number, type: number): void {
-    this.freePages -= 1 << order;
+    this.free[this.zone] -= 1 << order;
     if (type >= MIGRATE_HIGHATOMIC) this.countSpecial(type, -(1 << order));
     this.nrFree[order]--;
     if (order === MAX_ORDER) {
@@ -295,6 +321,6 @@ export class Buddy {
   private countSpecial(type: number, frames: number): void {
     if (type === MIGRATE_CMA) this.freeCma += frames;
     else if (type === MIGRATE_HIGHATOMIC) this.freeHighAtomic += frames;
-    else if (type === MIGRATE_ISOLATE) this.freePages -= frames; // nobody's to allocate
+    else if (type === MIGRATE_ISOLATE) this.free[this.zone] -= frames; // nobody's to allocate
   }
 }

@@ -14,8 +14,8 @@
 // rmqueue(), __alloc_pages_slowpath(). Per-CPU lists as in 6.1 (pcp.ts). Not modelled: cpusets;
 // throttling.
 
-import type { FreeTables } from './buddy.ts';
-import { assert } from './errors.ts';
+import { type FreeTables, PCP_STATE } from './buddy.ts';
+import { KernelBug, assert } from './errors.ts';
 import {
   __GFP_COMP,
   __GFP_DIRECT_RECLAIM,
@@ -28,9 +28,39 @@ import {
   __GFP_THISNODE,
   __GFP_ZERO,
 } from './gfp.ts';
-import { MIGRATE_HIGHATOMIC, MIGRATE_MOVABLE, migrateTypeOf } from './migrate_type.ts';
-import { type MemMap, PAGE_RECORD, PAGE_REFCOUNT, PG_buddy, PG_pcp, PG_reserved } from './page.ts';
-import { COSTLY_ORDER, NR_PCP_LISTS, isPcpOrder, pcpIndex } from './pcp.ts';
+import {
+  MIGRATE_HIGHATOMIC,
+  MIGRATE_MOVABLE,
+  MIGRATE_RECLAIMABLE,
+  migrateTypeOf,
+} from './migrate_type.ts';
+import {
+  type MemMap,
+  PAGE_FLAGS,
+  PAGE_INDEX,
+  PAGE_MAPCOUNT,
+  PAGE_OWNER,
+  PAGE_PRIVATE,
+  PAGE_RECORD,
+  PAGE_REFCOUNT,
+  PG_buddy,
+  PG_pcp,
+  PG_reserved,
+  pageFlagNames,
+} from './page.ts';
+import {
+  COSTLY_ORDER,
+  PCP_HIGH,
+  PCP_IN,
+  PCP_MASK,
+  PCP_OUT,
+  PCP_RINGS,
+  RING_BASE,
+  RING_BOTTOM,
+  RING_TOP,
+  RING_WORDS,
+  isPcpOrder,
+} from './pcp.ts';
 import type { PhysMem } from './physmem.ts';
 import type { FrameAllocator, MemoryPressure } from './ports.ts';
 import { reserveHighAtomic, takeBlock, unreserveHighAtomic } from './steal.ts';
@@ -49,6 +79,7 @@ import {
   ALLOC_WMARK_MIN,
   MAX_NR_ZONES,
   WMARK_LOW,
+  ZONE_DMA32,
   ZONE_NORMAL,
   type Zone,
 } from './zone.ts';
@@ -56,8 +87,34 @@ import { type ZoneLists, gfpZone } from './zonelist.ts';
 
 /** Rounds of reclaim and compaction before an allocation gives up (MAX_RECLAIM_RETRIES). */
 const MAX_RECLAIM_RETRIES = 16;
-/** Flags under which the fast path is not taken. */
-const NOT_FAST = __GFP_THISNODE;
+
+// What the fast path needs to know of an allocation's lowest five flags.
+const FAST = 4;
+const FAST_ZONE = 0;
+const FAST_LIMIT = 1;
+const FAST_STATE = 2;
+const FAST_RING = 3;
+
+// The fast paths use copies of these constants: V8 folds a constant of the module itself, while one
+// that is imported is a load and a check at each use, which halves their speed.
+const RECORD = PAGE_RECORD;
+const FLAGS = PAGE_FLAGS;
+const REFCOUNT = PAGE_REFCOUNT;
+const MAPCOUNT = PAGE_MAPCOUNT;
+const OWNER = PAGE_OWNER;
+const INDEX = PAGE_INDEX;
+const PRIVATE = PAGE_PRIVATE;
+const NOT_IN_USE = PG_buddy | PG_pcp | PG_reserved;
+const ON_PCP = PG_pcp;
+const ZERO = __GFP_ZERO;
+const IN = PCP_IN;
+const OUT = PCP_OUT;
+const HIGH = PCP_HIGH;
+const MASK = PCP_MASK;
+const RINGS = PCP_RINGS;
+const BASE = RING_BASE;
+const TOP = RING_TOP;
+const BOTTOM = RING_BOTTOM;
 
 export class PageAllocator implements FrameAllocator {
   readonly mem: PhysMem;
@@ -73,13 +130,17 @@ export class PageAllocator implements FrameAllocator {
   nrStall = 0;
   private currentCpu = 0;
   private readonly nodeOfCpu: Int32Array;
-  private readonly byIndex: (Zone | undefined)[];
+  private readonly words: Int32Array;
   private readonly zoneOfBlock: Uint8Array;
   private readonly blockTypes: Uint8Array;
-  private readonly words: Int32Array;
-  /** For the lowest four bits of gfp: the current node's first zone and its fast-path limit. */
-  private readonly firstZone: Zone[] = [];
-  private readonly fastLimit = new Int32Array(16);
+  private readonly freeOfZone: Int32Array;
+  private readonly state: Int32Array;
+  /** FAST words for each value of the lowest five bits of gfp, for the current CPU. */
+  private readonly fast = new Int32Array(32 * FAST);
+  /** State of the current CPU's lists in zone 0, and the distance to the next zone's. */
+  private cpuState = 0;
+  private readonly zoneStride: number;
+  private ring: Int32Array;
 
   /** @param lists zones of each node in the order of fallback. */
   constructor(
@@ -98,8 +159,10 @@ export class PageAllocator implements FrameAllocator {
     this.words = tables.pages.words;
     this.zoneOfBlock = tables.zoneOfBlock;
     this.blockTypes = tables.blockTypes;
-    this.byIndex = [undefined];
-    for (const zone of zones) this.byIndex[zone.index + 1] = zone;
+    this.freeOfZone = tables.freePages;
+    this.state = tables.pcpState;
+    this.ring = tables.ring;
+    this.zoneStride = tables.nrCpus * PCP_STATE;
     this.updateLimits();
   }
 
@@ -115,19 +178,40 @@ export class PageAllocator implements FrameAllocator {
 
   /** The zone that a frame of RAM belongs to. */
   zoneOf(pfn: number): Zone {
-    const zone = this.byIndex[this.zoneOfBlock[pfn >> MAX_ORDER]];
-    assert(zone !== undefined, `frame ${pfn} is in a zone`);
-    return zone;
+    const number = this.zoneOfBlock[pfn >> MAX_ORDER];
+    if (number === 0) throw new KernelBug(`frame ${pfn} is in no zone`);
+    return this.zones[number - 1];
+  }
+
+  /** Frames a zone handed out and took back since boot. */
+  eventsOf(zone: Zone): { allocated: number; freed: number } {
+    let { allocated, freed } = zone;
+    for (const pcp of zone.pcp) {
+      allocated += pcp.handedOut;
+      freed += pcp.takenBack;
+    }
+    return { allocated, freed };
   }
 
   /** Recomputes the fast path's limits: after watermarks, boosts or the CPU have changed. */
   updateLimits(): void {
-    const node = this.nodeOfCpu[this.currentCpu];
-    for (let bits = 0; bits < 16; bits++) {
+    const cpu = this.currentCpu;
+    const node = this.nodeOfCpu[cpu];
+    this.cpuState = cpu * PCP_STATE;
+    this.ring = this.tables.ring;
+    for (let bits = 0; bits < 32; bits++) {
+      const at = bits * FAST;
       const classzone = gfpZone(bits);
-      const zone = this.lists.of(node, classzone)[0] ?? this.zones[0];
-      this.firstZone[bits] = zone;
-      this.fastLimit[bits] = zone.mark(WMARK_LOW) + zone.protection[classzone] + zone.highAtomic;
+      const zone = this.lists.of(node, classzone).at(0);
+      this.fast[at + FAST_LIMIT] = 2 ** 31 - 1;
+      if (zone === undefined) continue;
+      const type = Math.min(migrateTypeOf(bits), MIGRATE_RECLAIMABLE);
+      this.fast[at + FAST_ZONE] = zone.number;
+      this.fast[at + FAST_STATE] = zone.pcp[cpu].at;
+      this.fast[at + FAST_RING] = zone.pcp[cpu].at + PCP_RINGS + type * RING_WORDS;
+      if (zone.node !== node) continue; // remote memory is counted on the slow path
+      const reserved = zone.protection[classzone] + zone.highAtomic + zone.cma;
+      this.fast[at + FAST_LIMIT] = zone.mark(WMARK_LOW) + reserved;
     }
   }
 
@@ -136,26 +220,26 @@ export class PageAllocator implements FrameAllocator {
    * @returns the first frame, its refcount 1; NO_PFN where nothing is left.
    */
   alloc(gfp: number, order: number): Pfn {
-    if (order === 0 && (gfp & NOT_FAST) === 0) {
-      const zone = this.firstZone[gfp & 15];
-      const buddy = zone.buddy;
-      if (buddy.freePages - buddy.freeCma > this.fastLimit[gfp & 15] && !zone.boosted) {
-        const pcp = zone.pcp[this.currentCpu];
-        const list = pcp.firstList + migrateTypeOf(gfp);
-        const lists = this.tables.lists;
-        const pfn = lists.head[list];
-        if (pfn >= 0) {
-          lists.remove(list, pfn);
-          pcp.count--;
-          pcp.freeFactor >>= 1;
-          zone.allocated++;
-          const at = pfn * PAGE_RECORD;
-          this.words[at] = 0;
-          this.words[at + PAGE_REFCOUNT] = 1;
-          this.words[at + 4] = 0;
-          if ((gfp & __GFP_ZERO) !== 0) this.mem.zeroFrame(pfn);
-          return pfn as Pfn;
-        }
+    if (order === 0) {
+      const fast = this.fast;
+      const state = this.state;
+      const key = (gfp & 31) * FAST;
+      const ring = fast[key + FAST_RING];
+      const top = state[ring + TOP];
+      if (
+        top !== state[ring + BOTTOM] &&
+        this.freeOfZone[fast[key + FAST_ZONE]] > fast[key + FAST_LIMIT]
+      ) {
+        // PerCpuPages.pop() and prepare() by hand
+        const pcp = fast[key + FAST_STATE];
+        const pfn = this.ring[state[ring + BASE] + ((top - 1) & state[pcp + MASK])];
+        state[ring + TOP] = top - 1;
+        state[pcp + OUT]++;
+        const at = pfn * RECORD;
+        this.words[at + FLAGS] = 0;
+        this.words[at + REFCOUNT] = 1;
+        if ((gfp & ZERO) !== 0) this.mem.zeroFrame(pfn);
+        return pfn as Pfn;
       }
     }
     return this.prepare(this.find(gfp, order), gfp, order);
@@ -167,27 +251,32 @@ export class PageAllocator implements FrameAllocator {
    */
   free(pfn: Pfn, order: number): void {
     const words = this.words;
-    const at = pfn * PAGE_RECORD;
-    assert((words[at] & (PG_buddy | PG_pcp | PG_reserved)) === 0, `free: frame ${pfn} is in use`);
-    if (order === 0) {
-      words[at + 1] = 0;
-      words[at + 2] = 0;
-      words[at + 3] = 0;
-      words[at + 7] = 0;
-    } else words.fill(0, at, at + (PAGE_RECORD << order));
-    const zone = this.byIndex[this.zoneOfBlock[pfn >> MAX_ORDER]];
-    assert(zone !== undefined, `free: frame ${pfn} is RAM`);
-    zone.freed += 1 << order;
+    const state = this.state;
+    const at = pfn * RECORD;
+    const zone = this.zoneOfBlock[pfn >> 10] - 1;
+    if ((words[at] & NOT_IN_USE) !== 0 || zone < 0) badFree(this.pages, pfn);
     const type = this.blockTypes[pfn >> 9];
-    if (type > MIGRATE_HIGHATOMIC || !isPcpOrder(order)) {
-      words[at] = 0;
-      words[at + 4] = 0;
-      zone.buddy.release(pfn, order);
+    if (order > 0 || type > 2) {
+      this.freeSlow(pfn, order, type, this.zones[zone]);
       return;
     }
-    // HighAtomic frames go to the Movable list, to be handed out from there once
-    const listType = type === MIGRATE_HIGHATOMIC ? MIGRATE_MOVABLE : type;
-    zone.pcp[this.currentCpu].push(pfn, order, listType);
+    // PerCpuPages.push() by hand
+    const pcp = this.cpuState + zone * this.zoneStride;
+    const ring = pcp + RINGS + type * 3;
+    const top = state[ring + TOP];
+    this.ring[state[ring + BASE] + (top & state[pcp + MASK])] = pfn;
+    state[ring + TOP] = top + 1;
+    const into = (state[pcp + IN] + 1) | 0;
+    state[pcp + IN] = into;
+    words[at + FLAGS] = ON_PCP;
+    words[at + REFCOUNT] = 0;
+    words[at + MAPCOUNT] = 0;
+    words[at + OWNER] = 0;
+    words[at + INDEX] = 0;
+    words[at + PRIVATE] = 0;
+    if (((into - state[pcp + OUT]) | 0) >= state[pcp + HIGH]) {
+      this.zones[zone].pcp[this.currentCpu].shrink();
+    }
   }
 
   /**
@@ -228,6 +317,19 @@ export class PageAllocator implements FrameAllocator {
     for (const zone of this.zones) zone.check();
   }
 
+  private freeSlow(pfn: Pfn, order: number, type: number, zone: Zone): void {
+    const at = pfn * PAGE_RECORD;
+    this.words.fill(0, at, at + (PAGE_RECORD << order));
+    zone.freed += 1 << order;
+    if (type > MIGRATE_HIGHATOMIC || !isPcpOrder(order)) {
+      zone.buddy.release(pfn, order);
+      return;
+    }
+    // HighAtomic frames go to the Movable list, to be handed out from there once
+    const listType = type === MIGRATE_HIGHATOMIC ? MIGRATE_MOVABLE : type;
+    zone.pcp[this.currentCpu].push(pfn, order, listType);
+  }
+
   private find(gfp: number, order: number): Pfn {
     assert(order >= 0 && order <= MAX_ORDER, 'alloc: 0 <= order <= MAX_ORDER');
     const flags = this.firstFlags(gfp);
@@ -240,11 +342,14 @@ export class PageAllocator implements FrameAllocator {
     let flags = ALLOC_WMARK_LOW;
     if ((gfp & __GFP_KSWAPD_RECLAIM) !== 0) flags |= ALLOC_KSWAPD;
     if (migrateTypeOf(gfp) === MIGRATE_MOVABLE) flags |= ALLOC_CMA;
-    const preferred = this.firstZone[gfp & 15];
-    const below = this.byIndex[preferred.index];
-    if (preferred.type === ZONE_NORMAL && below?.node === preferred.node) {
+    const preferred = this.zones[this.fast[(gfp & 15) * FAST + FAST_ZONE]];
+    const below = preferred.number > 0 ? this.zones[preferred.number - 1] : preferred;
+    if (
+      preferred.type === ZONE_NORMAL &&
+      below.type === ZONE_DMA32 &&
+      below.node === preferred.node
+    )
       flags |= ALLOC_NOFRAGMENT;
-    }
     return flags;
   }
 
@@ -274,9 +379,9 @@ export class PageAllocator implements FrameAllocator {
   /** One block of a zone, from this CPU's lists or the buddy lists (rmqueue()). */
   private fromZone(zone: Zone, gfp: number, order: number, flags: number): Pfn {
     const type = migrateTypeOf(gfp);
-    zone.allocated += 1 << order;
     if (isPcpOrder(order) && (order !== HPAGE_PMD_ORDER || type === MIGRATE_MOVABLE)) {
       const pfn = this.fromPcp(zone, order, type, flags);
+      if (zone.boosted) this.boosted(zone);
       if (pfn >= 0) return pfn;
     }
     let pfn = NO_PFN;
@@ -285,27 +390,25 @@ export class PageAllocator implements FrameAllocator {
     if (pfn < 0 && (flags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0) {
       pfn = zone.buddy.take(order, MIGRATE_HIGHATOMIC);
     }
-    if (pfn < 0) zone.allocated -= 1 << order;
-    else if (order > 0 && (flags & ALLOC_HIGHATOMIC) !== 0) reserveHighAtomic(zone, pfn, order);
+    if (pfn >= 0) zone.allocated += 1 << order;
+    if (pfn >= 0 && order > 0 && (flags & ALLOC_HIGHATOMIC) !== 0)
+      reserveHighAtomic(zone, pfn, order);
     if (zone.boosted) this.boosted(zone);
     return pfn;
   }
 
   private fromPcp(zone: Zone, order: number, type: number, flags: number): Pfn {
     const pcp = zone.pcp[this.currentCpu];
-    const index = pcpIndex(order, type);
-    assert(index < NR_PCP_LISTS, 'a list for each order and type');
-    pcp.freeFactor >>= 1;
-    if (this.tables.lists.head[pcp.firstList + index] < 0) {
+    if (pcp.isEmpty(order, type)) {
       const batch = pcp.batch > 1 ? Math.max(pcp.batch >> order, 2) : pcp.batch;
       for (let n = 0; n < batch; n++) {
         const pfn = takeBlock(zone, order, type, flags);
         if (pfn < 0) break;
         pcp.append(pfn, order, type);
       }
-      if (this.tables.lists.head[pcp.firstList + index] < 0) return NO_PFN;
+      if (pcp.isEmpty(order, type)) return NO_PFN;
     }
-    return pcp.pop(index, order);
+    return pcp.pop(order, type);
   }
 
   /** A claim raised the watermarks: the fast path must see it and kswapd must work it off. */
@@ -327,10 +430,10 @@ export class PageAllocator implements FrameAllocator {
   private prepare(pfn: Pfn, gfp: number, order: number): Pfn {
     if (pfn < 0) return NO_PFN;
     const at = pfn * PAGE_RECORD;
-    this.words[at] = 0;
+    this.words[at + PAGE_FLAGS] = 0;
     this.words[at + PAGE_REFCOUNT] = 1;
-    this.words[at + 4] = 0;
-    this.words[at + 7] = 0;
+    this.words[at + PAGE_INDEX] = 0;
+    this.words[at + PAGE_PRIVATE] = 0;
     if ((gfp & __GFP_ZERO) !== 0) {
       for (let p = pfn; p < pfn + (1 << order); p++) this.mem.zeroFrame(p);
     }
@@ -410,4 +513,9 @@ function slowFlags(gfp: number, order: number): number {
   }
   if (migrateTypeOf(gfp) === MIGRATE_MOVABLE) flags |= ALLOC_CMA;
   return flags;
+}
+
+function badFree(pages: MemMap, pfn: number): never {
+  const flags = pageFlagNames(pages.flags(pfn)).join(' ');
+  throw new KernelBug(`free: frame ${pfn} is not in use (${flags === '' ? 'no RAM' : flags})`);
 }

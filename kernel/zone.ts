@@ -55,8 +55,8 @@ export const ALLOC_RESERVES = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHAT
 export class Zone {
   readonly node: number;
   readonly type: number;
-  /** node * MAX_NR_ZONES + type. */
-  readonly index: number;
+  /** Place among all zones of the machine. */
+  readonly number: number;
   readonly name: string;
   /** First frame, frames up to the last, those that are RAM, those that the allocator was given. */
   readonly startPfn: number;
@@ -82,30 +82,31 @@ export class Zone {
   /** A CPU's own counter is folded into the zone's when it passes this. */
   statThreshold = 0;
 
-  // what /proc/vmstat and zoneinfo count
+  // what /proc/vmstat and zoneinfo count; the allocator's fast path counts apart
   numaHit = 0;
   numaMiss = 0;
   numaForeign = 0;
+  /** Frames handed out by the slow path, frames freed in blocks (see PageAllocator.eventsOf). */
   allocated = 0;
   freed = 0;
 
   constructor(
     tables: FreeTables,
-    node: number,
-    type: number,
-    span: { startPfn: number; spanned: number; present: number },
-    nrCpus: number,
+    number: number,
+    span: { node: number; type: number; startPfn: number; spanned: number; present: number },
   ) {
-    this.node = node;
-    this.type = type;
-    this.index = node * MAX_NR_ZONES + type;
-    this.name = ZONE_NAMES[type];
+    this.node = span.node;
+    this.type = span.type;
+    this.number = number;
+    this.name = ZONE_NAMES[span.type];
     this.startPfn = span.startPfn;
     this.spanned = span.spanned;
     this.present = span.present;
-    this.buddy = new Buddy(tables);
+    this.buddy = new Buddy(tables, number);
     const pcp: PerCpuPages[] = [];
-    for (let cpu = 0; cpu < nrCpus; cpu++) pcp.push(new PerCpuPages(tables, this.buddy));
+    for (let cpu = 0; cpu < tables.nrCpus; cpu++) {
+      pcp.push(new PerCpuPages(tables, this.buddy, cpu));
+    }
     this.pcp = pcp;
   }
 
