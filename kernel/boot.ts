@@ -15,6 +15,7 @@ import {
   type E820Row,
   LEGACY_END,
   type PfnRange,
+  SECTION_PAGES,
   e820OfSize,
   ramFrames,
   splitNodes,
@@ -27,8 +28,6 @@ import { ZONE_DMA, ZONE_MOVABLE, Zone } from './zone.ts';
 import { type VmFigures, type VmTunables, setupWatermarks } from './watermarks.ts';
 import { ZoneLists } from './zonelist.ts';
 
-/** Frames of a memory section: mem_map is made for whole sections (128 MiB). */
-export const SECTION_PAGES = 2 ** 15;
 /** Where the kernel image is loaded. */
 export const KERNEL_PHYS = 0x1000000;
 
@@ -67,6 +66,8 @@ export interface BootedMemory {
   readonly cpus: number;
   readonly nrNodes: number;
   readonly figures: VmFigures;
+  /** Frames that each zone is reckoned with in the figures. */
+  readonly managedOf: (zone: Zone) => number;
 }
 
 /** A zone's extent, before it has an allocator. */
@@ -98,12 +99,12 @@ export function bootMemory(config: BootConfig = {}): BootedMemory {
   for (const zone of zones) claimBlocks(tables, zone);
   freeUnreserved(memblock, zones);
   const cpusOfNode = nodes.map((_, node) => nodeCpus(cpus, nodes.length, node));
-  const managed = managedFigures(zones, config.managed);
-  const figures = setupWatermarks(tables, zones, managed, cpusOfNode, config.tunables);
+  const managedOf = managedFigures(zones, config.managed);
+  const figures = setupWatermarks(tables, zones, managedOf, cpusOfNode, config.tunables);
   const lists = new ZoneLists(zones, nodes.length, config.distance);
   const nodeOfCpu = Int32Array.from({ length: cpus }, (_, cpu) => cpu % nodes.length);
   const alloc = new PageAllocator(mem, tables, zones, lists, nodeOfCpu);
-  return { mem, pages, alloc, memblock, cpus, nrNodes: nodes.length, figures };
+  return { mem, pages, alloc, memblock, cpus, nrNodes: nodes.length, figures, managedOf };
 }
 
 /** CPUs of a node: they are dealt out one by one. */

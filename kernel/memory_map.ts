@@ -11,6 +11,9 @@
 import { InputError } from './errors.ts';
 import { PAGE_SIZE, alignUp } from './types.ts';
 
+/** Frames of a memory section: mem_map is made for whole sections (128 MiB). */
+export const SECTION_PAGES = 2 ** 15;
+
 /** A row of the map; `end` is exclusive, in bytes. */
 export interface E820Row {
   readonly start: number;

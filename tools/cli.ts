@@ -8,11 +8,16 @@ import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { InputError } from '../kernel/index.ts';
 import { register as registerAlloc } from './commands/alloc.ts';
+import { register as registerBoot } from './commands/boot.ts';
 import { register as registerReplay } from './commands/replay.ts';
 import { manifest } from './version.ts';
 
 /** Each command's file, by what it adds to the program. Add a line here for a new command. */
-const commands: readonly ((program: Command) => void)[] = [registerAlloc, registerReplay];
+const commands: readonly ((program: Command) => void)[] = [
+  registerAlloc,
+  registerBoot,
+  registerReplay,
+];
 
 function build(): Command {
   const program = new Command('pagewalk')
