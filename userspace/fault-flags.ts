@@ -1,0 +1,9 @@
+// What the fault handler's parts tell each other, beyond the hardware's error code (kernel/ports).
+
+/** Flag of a fault, above PF_*: the second try, after waiting for the disk. */
+export const FAULT_TRIED = 0x100;
+
+/** Results of the handlers, above FAULT_*, that never reach the MMU: try again from the start. */
+export const FAULT_RETRY = 0x100;
+/** Not a case for huge pages: go on with the page-table entry. */
+export const FAULT_FALLBACK = 0x200;

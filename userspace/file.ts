@@ -1,0 +1,80 @@
+// Files as memory sees them: an inode with its page cache and its mappings, and open descriptions.
+//
+// Two kinds: `disk` (ext4 as the reference machine has it: pages are read from a device, a shared
+// page is write-protected until its first write is noted) and `shmem` (memfd and shared anonymous
+// memory: pages come from nowhere, holes are zeros).
+// Invariant (check()): `mappings` holds each mapping of the inode once; no cached page lies at or
+// beyond the end of the file, but for shmem's last partial page.
+// Source: Linux 6.18 include/linux/fs.h (struct inode, file, address_space), mm/shmem.c.
+
+import type { AddressSpace, PageOwner } from '../kernel/ports.ts';
+import type { OwnerTable } from '../kernel/rmap.ts';
+import { PageCache } from '../kernel/pagecache.ts';
+import { PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
+import type { Vma } from './vma.ts';
+
+export type InodeKind = 'disk' | 'shmem';
+
+export class Inode implements PageOwner {
+  readonly id: number;
+  readonly kind: InodeKind;
+  path: string;
+  /** Length in bytes. */
+  size: number;
+  unlinked = false;
+  readonly cache = new PageCache();
+  /** Mappings of the file (i_mmap). */
+  readonly mappings: Vma[] = [];
+  /** Pages of shared memory charged against the commit limit (shmem without NORESERVE). */
+  committedPages = 0;
+  /** Open descriptions and mappings that keep the inode. */
+  users = 0;
+
+  constructor(owners: OwnerTable, kind: InodeKind, path: string, size: number) {
+    this.id = owners.reserve();
+    owners.register(this);
+    this.kind = kind;
+    this.path = path;
+    this.size = size;
+  }
+
+  /** Number of pages that lie, at least partly, below the end of the file. */
+  get sizePages(): number {
+    return Math.ceil(this.size / PAGE_SIZE);
+  }
+
+  forEachMapping(index: number, visit: (space: AddressSpace, va: VirtAddr) => boolean): void {
+    for (const vma of this.mappings) {
+      const page = (index - vma.pgoff) >>> 0;
+      if (page < vma.pages && !visit(vma.mm, (vma.start + page * PAGE_SIZE) as VirtAddr)) return;
+    }
+  }
+}
+
+/** Read-ahead window of an open file (struct file_ra_state); sizes in pages. */
+export interface ReadAhead {
+  start: number;
+  size: number;
+  asyncSize: number;
+  /** How many more mmap accesses missed the cache than hit it. */
+  mmapMiss: number;
+}
+
+/** An open file description: what descriptors and mappings share. */
+export class File {
+  readonly inode: Inode;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly ra: ReadAhead = { start: 0, size: 0, asyncSize: 0, mmapMiss: 0 };
+  /** Offset of the next read or write without a position, in bytes. */
+  position = 0;
+  /** Descriptors and mappings that refer to it. */
+  users = 0;
+
+  constructor(inode: Inode, readable: boolean, writable: boolean) {
+    this.inode = inode;
+    this.readable = readable;
+    this.writable = writable;
+    inode.users++;
+  }
+}

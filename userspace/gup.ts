@@ -1,0 +1,88 @@
+// get_user_pages(): the kernel brings a process's pages in without a hardware fault.
+//
+// Used by MAP_POPULATE, mlock, MADV_POPULATE_*. Each page that is missing, or not writable though
+// the mapping is private and writable, takes one fault that counts as minor, also where the disk
+// was asked: only what a CPU waited for is major.
+// Source: Linux 6.18 mm/gup.c: populate_vma_page_range(), faultin_page(), follow_page_mask().
+
+import { EFAULT, ENOMEM, SysError } from '../kernel/errors.ts';
+import { NO_ENTRY } from '../kernel/pgtable.ts';
+import { FAULT_OK, FAULT_OOM, PF_WRITE, type FaultResult } from '../kernel/ports.ts';
+import { _PAGE_PRESENT, _PAGE_RW } from '../kernel/pte.ts';
+import { PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
+import { countFault, handleMmFault } from './fault.ts';
+import { FAULT_RETRY } from './fault-flags.ts';
+import type { Mm } from './mm.ts';
+import { markMlocked } from './mlock-pages.ts';
+import {
+  VM_ACCESS_FLAGS,
+  VM_IO,
+  VM_LOCKED,
+  VM_LOCKONFAULT,
+  VM_PFNMAP,
+  VM_SHARED,
+  VM_WRITE,
+  type Vma,
+} from './vma.ts';
+
+/** Does a walk find the page of va, present and (if `write`) writable? */
+export function isPagePresent(mm: Mm, va: number, write: boolean): boolean {
+  const { words } = mm.system.machine.mem;
+  const pmd = mm.pgt.pmdAt(va);
+  if (pmd === NO_ENTRY) return false;
+  const entry = mm.pgt.isHuge(pmd) ? pmd : mm.pgt.pteIn(pmd, va);
+  if (entry === NO_ENTRY) return false;
+  const lo = words[entry];
+  if ((lo & _PAGE_PRESENT) === 0) return false;
+  return !write || (lo & _PAGE_RW) !== 0;
+}
+
+/** One fault on behalf of the kernel. @returns FAULT_* */
+export function faultIn(vma: Vma, va: VirtAddr, write: boolean): FaultResult {
+  for (;;) {
+    const result = handleMmFault(vma, va, write ? PF_WRITE : 0);
+    if (result === FAULT_RETRY) continue;
+    if (result === FAULT_OK) countFault(vma.mm, false);
+    return result;
+  }
+}
+
+/**
+ * Brings in every page of [start, end), which lies in the mapping, as its kind wants: private
+ * writable memory is written, so that nothing is left to copy (populate_vma_page_range()).
+ * @returns the first address that could not be brought in; `end` where all is well.
+ */
+export function populateVma(vma: Vma, start: number, end: number): number {
+  if ((vma.flags & VM_LOCKONFAULT) !== 0) return end;
+  const write = (vma.flags & (VM_WRITE | VM_SHARED)) === VM_WRITE;
+  if ((vma.flags & VM_ACCESS_FLAGS) === 0) return start;
+  for (let va = start; va < end; va += PAGE_SIZE) {
+    if (!isPagePresent(vma.mm, va, write)) {
+      const result = faultIn(vma, va as VirtAddr, write);
+      if (result !== FAULT_OK) return va;
+    }
+    if ((vma.flags & VM_LOCKED) !== 0) markMlocked(vma, va);
+  }
+  return end;
+}
+
+/**
+ * Brings in [start, end) over all its mappings, after mmap(MAP_POPULATE) or mlock (__mm_populate()).
+ * @param ignoreErrors as MAP_POPULATE does: go on behind what cannot be brought in.
+ * @throws SysError ENOMEM, EFAULT
+ */
+export function mmPopulate(mm: Mm, start: number, end: number, ignoreErrors: boolean): void {
+  for (const vma of mm.vmas.range(start, end)) {
+    if ((vma.flags & (VM_IO | VM_PFNMAP)) !== 0) continue;
+    const from = Math.max(start, vma.start);
+    const to = Math.min(end, vma.end);
+    const reached = populateVma(vma, from, to);
+    // mlock() reports a page that cannot be brought in as ENOMEM (__mlock_posix_error_return()).
+    if (reached < to && !ignoreErrors) throw new SysError(ENOMEM);
+  }
+}
+
+/** errno of a fault that a populate met (faultin_page()). */
+export function errnoOfFault(result: FaultResult): number {
+  return result === FAULT_OOM ? ENOMEM : EFAULT;
+}

@@ -1,0 +1,36 @@
+// Which pages are locked in memory: a page is mlocked while a VM_LOCKED mapping maps it.
+// Source: Linux 6.18 mm/mlock.c: mlock_folio(), mlock_pte_range().
+// Not modelled: the mlock count of pages that several locked mappings map.
+
+import { NO_ENTRY } from '../kernel/pgtable.ts';
+import { _PAGE_PRESENT, _PAGE_SPECIAL, ptePfn } from '../kernel/pte.ts';
+import { PAGE_SIZE } from '../kernel/types.ts';
+import type { Vma } from './vma.ts';
+
+/** Marks the page that is mapped at va, if any, as mlocked. */
+export function markMlocked(vma: Vma, va: number): void {
+  setMlocked(vma, va, true);
+}
+
+/** Marks all mapped pages of [start, end) as mlocked, or as not. */
+export function markRange(vma: Vma, start: number, end: number, locked: boolean): void {
+  const { pgt } = vma.mm;
+  for (let va = pgt.nextPmd(start, end); va < end; va = pgt.nextPmd(va, end)) {
+    setMlocked(vma, va, locked);
+    va = va - (va & 0xfff) + PAGE_SIZE;
+  }
+}
+
+function setMlocked(vma: Vma, va: number, locked: boolean): void {
+  const { machine } = vma.mm.system;
+  const { words } = machine.mem;
+  const pmd = vma.mm.pgt.pmdAt(va);
+  if (pmd === NO_ENTRY) return;
+  const entry = vma.mm.pgt.isHuge(pmd) ? pmd : vma.mm.pgt.pteIn(pmd, va);
+  if (entry === NO_ENTRY) return;
+  const lo = words[entry];
+  if ((lo & _PAGE_PRESENT) === 0 || (lo & _PAGE_SPECIAL) !== 0) return;
+  const head = machine.pages.head(ptePfn(lo, words[entry + 1]));
+  if (locked) machine.rmap.setMlocked(head);
+  else machine.rmap.clearMlocked(head);
+}

@@ -1,0 +1,328 @@
+// mmap(2), munmap(2): new mappings, and the end of old ones.
+//
+// The order of the checks is the kernel's, because each has its own errno. A new mapping takes the
+// place of what lies there (MAP_FIXED), joins neighbours that are alike (merge.ts), is charged
+// against the commit limit if it is private and writable, and is filled at once where it is locked
+// or MAP_POPULATE asks for it.
+// Source: Linux 6.18 mm/mmap.c: do_mmap(); mm/vma.c: __mmap_region(), do_vmi_align_munmap().
+
+import {
+  EACCES,
+  EAGAIN,
+  EEXIST,
+  EINVAL,
+  ENOMEM,
+  EOPNOTSUPP,
+  EOVERFLOW,
+  EPERM,
+  SysError,
+} from '../kernel/errors.ts';
+import { isUserRange } from '../kernel/pgtable.ts';
+import { PAGE_SIZE, TASK_SIZE, pageUp, type VirtAddr } from '../kernel/types.ts';
+import { chargeCommit, unchargeCommit } from './commit.ts';
+import { File, Inode } from './file.ts';
+import { insertVma, mergeNewRange, removeVma, splitVma } from './merge.ts';
+import type { Mm } from './mm.ts';
+import {
+  MAP_ANONYMOUS,
+  MAP_DROPPABLE,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_GROWSDOWN,
+  MAP_HUGETLB,
+  MAP_LOCKED,
+  MAP_NONBLOCK,
+  MAP_NORESERVE,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MAP_SHARED_VALIDATE,
+  MAP_STACK,
+  MAP_SYNC,
+  MAP_TYPE,
+  MAP_32BIT,
+  MAP_ABOVE4G,
+  MAP_DENYWRITE,
+  MAP_EXECUTABLE,
+  MAP_UNINITIALIZED,
+  MAP_HUGE_SHIFT,
+} from './mman.ts';
+import { getUnmappedArea, roundHint } from './placement.ts';
+import {
+  VM_ACCOUNT,
+  VM_GROWSDOWN,
+  VM_HUGETLB,
+  VM_LOCKED,
+  VM_LOCKED_MASK,
+  VM_MAYEXEC,
+  VM_MAYREAD,
+  VM_MAYSHARE,
+  VM_MAYWRITE,
+  VM_NOHUGEPAGE,
+  VM_NORESERVE,
+  VM_SHARED,
+  VM_SPECIAL,
+  VM_WRITE,
+  Vma,
+  vmFlagsOfProt,
+} from './vma.ts';
+import { zapRange } from './zap.ts';
+
+/** Flags that MAP_SHARED_VALIDATE accepts (LEGACY_MAP_MASK). */
+const LEGACY_MAP_MASK =
+  MAP_SHARED |
+  MAP_PRIVATE |
+  MAP_FIXED |
+  MAP_ANONYMOUS |
+  MAP_DENYWRITE |
+  MAP_EXECUTABLE |
+  MAP_UNINITIALIZED |
+  MAP_GROWSDOWN |
+  MAP_LOCKED |
+  MAP_NORESERVE |
+  MAP_POPULATE |
+  MAP_NONBLOCK |
+  MAP_STACK |
+  MAP_HUGETLB |
+  MAP_32BIT |
+  MAP_ABOVE4G |
+  (0x3f << MAP_HUGE_SHIFT);
+
+/** What mmap() made: its address, and how many bytes the caller has to populate. */
+export interface Mapped {
+  readonly addr: VirtAddr;
+  readonly populateBytes: number;
+}
+
+/**
+ * Makes a mapping (do_mmap()).
+ * @param addr hint, or the place with MAP_FIXED; a register's value, signed.
+ * @param length bytes; negative means 2^63 and more.
+ * @param offset bytes into the file, a multiple of 4096 (the caller checks).
+ * @throws SysError as mmap(2) says.
+ */
+export function doMmap(
+  mm: Mm,
+  file: File | null,
+  addr: number,
+  length: number,
+  prot: number,
+  flags: number,
+  offset: number,
+): Mapped {
+  if (length === 0) throw new SysError(EINVAL);
+  if ((flags & MAP_FIXED_NOREPLACE) !== 0) flags |= MAP_FIXED;
+  if ((flags & MAP_FIXED) === 0) addr = roundHint(addr);
+  const bytes = length < 0 ? Infinity : pageUp(length);
+  if (length < 0 && pageUp(length) === 0) throw new SysError(ENOMEM);
+  const pgoff = offset / PAGE_SIZE;
+  if (offset < 0 && pgoff + 2 ** 52 + bytes / PAGE_SIZE > 2 ** 52) throw new SysError(EOVERFLOW);
+  if (mm.vmas.size > mm.system.sysctl.maxMapCount) throw new SysError(ENOMEM);
+  let vmFlags =
+    vmFlagsOfProt(prot) |
+    ((flags & MAP_GROWSDOWN) !== 0 ? VM_GROWSDOWN : 0) |
+    ((flags & MAP_LOCKED) !== 0 ? VM_LOCKED : 0) |
+    ((flags & MAP_STACK) !== 0 ? VM_NOHUGEPAGE : 0) |
+    mm.defFlags |
+    VM_MAYREAD |
+    VM_MAYWRITE |
+    VM_MAYEXEC;
+  const at = getUnmappedArea(mm, file, addr, bytes, pgoff, flags);
+  const end = at + bytes;
+  if ((flags & MAP_FIXED_NOREPLACE) !== 0 && mm.vmas.overlapping(at, end) !== undefined) {
+    throw new SysError(EEXIST);
+  }
+  if ((flags & MAP_LOCKED) !== 0 && mm.limits.memlock === 0 && !mm.system.privileged) {
+    throw new SysError(EPERM);
+  }
+  if (!mlockFutureOk(mm, vmFlags, bytes / PAGE_SIZE)) throw new SysError(EAGAIN);
+  vmFlags = file === null ? anonFlags(vmFlags, flags) : fileFlags(vmFlags, flags, prot, file);
+  if ((flags & MAP_NORESERVE) !== 0 && mm.system.sysctl.overcommitMemory !== 2) {
+    vmFlags |= VM_NORESERVE;
+  }
+  const shared = (vmFlags & VM_MAYSHARE) !== 0;
+  const start = file === null && !shared ? at / PAGE_SIZE : file === null ? 0 : pgoff;
+  mmapRegion(mm, file, at, end, vmFlags, start);
+  const wanted =
+    (vmFlags & VM_LOCKED) !== 0 || (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
+  return { addr: at, populateBytes: wanted ? bytes : 0 };
+}
+
+function anonFlags(vmFlags: number, flags: number): number {
+  switch (flags & MAP_TYPE) {
+    case MAP_SHARED:
+      if ((vmFlags & VM_GROWSDOWN) !== 0) throw new SysError(EINVAL);
+      return vmFlags | VM_SHARED | VM_MAYSHARE;
+    case MAP_PRIVATE:
+      return vmFlags;
+    case MAP_DROPPABLE:
+      return vmFlags | VM_NORESERVE;
+    default:
+      throw new SysError(EINVAL);
+  }
+}
+
+function fileFlags(vmFlags: number, flags: number, prot: number, file: File): number {
+  const type = flags & MAP_TYPE;
+  if (type !== MAP_SHARED && type !== MAP_SHARED_VALIDATE && type !== MAP_PRIVATE) {
+    throw new SysError(EINVAL);
+  }
+  if (type === MAP_SHARED_VALIDATE) {
+    const unknown = flags & ~(LEGACY_MAP_MASK | MAP_SHARED_VALIDATE) & ~MAP_FIXED_NOREPLACE;
+    if (unknown !== 0 || (flags & MAP_SYNC) !== 0) throw new SysError(EOPNOTSUPP);
+  }
+  if (type !== MAP_PRIVATE) {
+    if ((prot & 2) !== 0 && !file.writable) throw new SysError(EACCES);
+    vmFlags |= VM_SHARED | VM_MAYSHARE;
+    if (!file.writable) vmFlags &= ~(VM_MAYWRITE | VM_SHARED);
+  }
+  if (!file.readable) throw new SysError(EACCES);
+  if ((vmFlags & VM_GROWSDOWN) !== 0) throw new SysError(EINVAL);
+  return vmFlags;
+}
+
+/** False where locking so many pages more would exceed RLIMIT_MEMLOCK (mlock_future_ok()). */
+export function mlockFutureOk(mm: Mm, vmFlags: number, pages: number): boolean {
+  if ((vmFlags & VM_LOCKED) === 0 || mm.system.privileged) return true;
+  return mm.lockedVm + pages <= Math.floor(mm.limits.memlock / PAGE_SIZE);
+}
+
+/** Private and writable memory is charged, unless it asked not to be (accountable_mapping()). */
+export function isAccountable(vmFlags: number): boolean {
+  return (
+    (vmFlags & VM_HUGETLB) === 0 && (vmFlags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) === VM_WRITE
+  );
+}
+
+/** Puts a mapping at [start, end) in place of what is there. */
+export function mmapRegion(
+  mm: Mm,
+  file: File | null,
+  start: number,
+  end: number,
+  vmFlags: number,
+  pgoff: number,
+  special = '',
+): Vma {
+  const pages = (end - start) / PAGE_SIZE;
+  const old = gatherForMunmap(mm, start, end);
+  let oldPages = 0;
+  let oldAccounted = 0;
+  for (const vma of old) {
+    oldPages += vma.pages;
+    if ((vma.flags & VM_ACCOUNT) !== 0) oldAccounted += vma.pages;
+  }
+  if (!mm.mayExpand(vmFlags, pages - oldPages)) throw new SysError(ENOMEM);
+  if (isAccountable(vmFlags)) {
+    if (pages > oldAccounted) chargeCommit(mm, pages - oldAccounted);
+    else unchargeCommit(mm.system, oldAccounted - pages);
+    vmFlags |= VM_ACCOUNT;
+  } else unchargeCommit(mm.system, oldAccounted);
+  dropMappings(mm, old, false);
+  let merged: Vma | null = null;
+  if (special === '') {
+    merged = mergeNewRange({
+      mm,
+      start,
+      end,
+      pgoff,
+      flags: vmFlags,
+      file,
+      anonVma: null,
+      source: null,
+    });
+  }
+  const vma = merged ?? newVma(mm, file, start, end, vmFlags, pgoff, special);
+  mm.account(vmFlags, pages);
+  if ((vmFlags & VM_LOCKED) !== 0) {
+    if ((vma.flags & VM_SPECIAL) !== 0) vma.flags &= ~VM_LOCKED_MASK;
+    else mm.lockedVm += pages;
+  }
+  return vma;
+}
+
+function newVma(
+  mm: Mm,
+  file: File | null,
+  start: number,
+  end: number,
+  vmFlags: number,
+  pgoff: number,
+  special: string,
+): Vma {
+  const { system } = mm;
+  let backing = file;
+  if (file === null && (vmFlags & VM_SHARED) !== 0 && special === '') {
+    // Shared anonymous memory is a file of its own that nobody can open (shmem_zero_setup()).
+    const inode = new Inode(system.rmap.owners, 'shmem', '/dev/zero', end - start);
+    inode.unlinked = true;
+    if ((vmFlags & VM_NORESERVE) === 0) {
+      chargeCommit(mm, (end - start) / PAGE_SIZE);
+      inode.committedPages = (end - start) / PAGE_SIZE;
+    }
+    backing = new File(inode, true, true);
+  }
+  const vma = new Vma(mm, start, end, vmFlags, pgoff, backing, special);
+  insertVma(vma);
+  return vma;
+}
+
+/**
+ * munmap(2).
+ * @throws SysError EINVAL for an unaligned or wild range or no length; ENOMEM too many mappings.
+ */
+export function doMunmap(mm: Mm, start: number, length: number): void {
+  const bytes = length < 0 ? Infinity : pageUp(length);
+  if (start % PAGE_SIZE !== 0 || start < 0 || start > TASK_SIZE || bytes > TASK_SIZE - start) {
+    throw new SysError(EINVAL);
+  }
+  if (bytes === 0) throw new SysError(EINVAL);
+  munmapRange(mm, start, start + bytes);
+}
+
+/** Ends all mappings in [start, end), page aligned; splits those that reach out of it. */
+export function munmapRange(mm: Mm, start: number, end: number): void {
+  const gone = gatherForMunmap(mm, start, end);
+  for (const vma of gone) {
+    if ((vma.flags & VM_ACCOUNT) !== 0) unchargeCommit(mm.system, vma.pages);
+  }
+  dropMappings(mm, gone, true);
+}
+
+/** Splits at the borders; the mappings that lie wholly inside. @throws SysError ENOMEM */
+function gatherForMunmap(mm: Mm, start: number, end: number): Vma[] {
+  const first = mm.vmas.find(start);
+  if (first === undefined || first.start >= end) return [];
+  const { maxMapCount } = mm.system.sysctl;
+  if (first.start < start) {
+    if (end < first.end && mm.vmas.size >= maxMapCount) throw new SysError(ENOMEM);
+    splitVma(first, start, true);
+  }
+  const last = mm.vmas.find(end - 1);
+  if (last !== undefined && last.start < end && last.end > end) splitVma(last, end, true);
+  return mm.vmas.range(start, end);
+}
+
+/** Unmaps pages, frees tables, ends mappings; charges are the caller's affair. */
+function dropMappings(mm: Mm, gone: readonly Vma[], _all: boolean): void {
+  if (gone.length === 0) return;
+  mm.updateHiwater();
+  for (const vma of gone) zapRange(vma, vma.start, vma.end);
+  const first = gone[0];
+  const last = gone[gone.length - 1];
+  const floor = mm.vmas.prev(first)?.end ?? 0;
+  const ceiling = mm.vmas.next(last)?.start ?? Infinity;
+  gone.forEach((vma, i) => {
+    mm.pgt.freeRange(vma.start, vma.end, floor, gone[i + 1]?.start ?? ceiling);
+  });
+  for (const vma of gone) {
+    mm.account(vma.flags, -vma.pages);
+    if ((vma.flags & VM_LOCKED) !== 0) mm.lockedVm -= vma.pages;
+    removeVma(vma);
+  }
+}
+
+/** True where [start, start + bytes) is a user range, for the callers of other files. */
+export function isRange(start: number, bytes: number): boolean {
+  return isUserRange(start, start + bytes);
+}

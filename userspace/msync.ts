@@ -1,0 +1,99 @@
+// msync(2) and mincore(2).
+// Source: Linux 6.18 mm/msync.c, mm/mincore.c.
+
+import { EBUSY, EINVAL, ENOMEM, SysError } from '../kernel/errors.ts';
+import { PG_dirty } from '../kernel/page.ts';
+import { NO_ENTRY } from '../kernel/pgtable.ts';
+import {
+  _PAGE_DIRTY,
+  _PAGE_RW,
+  pteNone,
+  ptePresent,
+  swapType,
+  MAX_SWAPFILES,
+} from '../kernel/pte.ts';
+import { NO_PFN, PAGE_SIZE, TASK_SIZE, pageUp } from '../kernel/types.ts';
+import type { Inode } from './file.ts';
+import type { Mm } from './mm.ts';
+import { MS_ASYNC, MS_INVALIDATE, MS_SYNC } from './mman.ts';
+import { VM_LOCKED, VM_SHARED, type Vma } from './vma.ts';
+
+/** msync(2). @throws SysError EINVAL, ENOMEM, EBUSY */
+export function doMsync(mm: Mm, start: number, length: number, flags: number): void {
+  if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0) throw new SysError(EINVAL);
+  if (start % PAGE_SIZE !== 0) throw new SysError(EINVAL);
+  if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) throw new SysError(EINVAL);
+  const end = start + (length < 0 ? Infinity : pageUp(length));
+  if (start < 0 || end === Infinity || end < start) throw new SysError(ENOMEM);
+  if (end === start) return;
+  let hole = false;
+  let at = start;
+  for (let vma = mm.vmas.find(start); ; vma = mm.vmas.find(at)) {
+    if (vma === undefined) throw new SysError(ENOMEM);
+    if (at < vma.start) {
+      if (flags === MS_ASYNC) throw new SysError(ENOMEM);
+      at = vma.start;
+      hole = true;
+      if (at >= end) break;
+    }
+    if ((flags & MS_INVALIDATE) !== 0 && (vma.flags & VM_LOCKED) !== 0) throw new SysError(EBUSY);
+    const stop = Math.min(end, vma.end);
+    const { file } = vma;
+    if ((flags & MS_SYNC) !== 0 && file !== null && (vma.flags & VM_SHARED) !== 0) {
+      writeBack(file.inode, vma.indexOf(at), vma.indexOf(stop - 1) + 1);
+    }
+    at = vma.end;
+    if (at >= end) break;
+  }
+  if (hole) throw new SysError(ENOMEM);
+}
+
+/** Writes dirty pages of a disk file: they are clean and write-protected everywhere afterwards. */
+function writeBack(inode: Inode, first: number, end: number): void {
+  if (inode.kind !== 'disk') return;
+  for (const vma of inode.mappings) {
+    if ((vma.flags & VM_SHARED) === 0) continue;
+    const { mm } = vma;
+    const { words } = mm.system.machine.mem;
+    for (const index of inode.cache.indexes(Math.max(first, vma.pgoff), end)) {
+      if (index >= vma.pgoff + vma.pages) break;
+      const pte = mm.pgt.pteAt(vma.start + (index - vma.pgoff) * PAGE_SIZE);
+      if (pte === NO_ENTRY || !ptePresent(words[pte])) continue;
+      words[pte] &= ~(_PAGE_DIRTY | _PAGE_RW);
+    }
+    mm.system.flushTlbSpace(mm);
+  }
+  const any = inode.mappings[0] as Vma | undefined;
+  if (any === undefined) return;
+  const { pages } = any.mm.system.machine;
+  for (const index of inode.cache.indexes(first, end)) {
+    pages.clearFlags(pages.head(inode.cache.get(index)), PG_dirty);
+  }
+}
+
+/** mincore(2): `1` for each page that is resident, `0` else. @throws SysError EINVAL, ENOMEM */
+export function doMincore(mm: Mm, start: number, length: number): string {
+  if (start % PAGE_SIZE !== 0) throw new SysError(EINVAL);
+  const bytes = length < 0 ? Infinity : pageUp(length);
+  if (start < 0 || start + bytes > TASK_SIZE) throw new SysError(ENOMEM);
+  let out = '';
+  for (let va = start; va < start + bytes; va += PAGE_SIZE) {
+    const vma = mm.vmas.at(va);
+    if (vma === undefined) throw new SysError(ENOMEM);
+    out += isResident(vma, va) ? '1' : '0';
+  }
+  return out;
+}
+
+function isResident(vma: Vma, va: number): boolean {
+  const { mm } = vma;
+  const { words } = mm.system.machine.mem;
+  const pmd = mm.pgt.pmdAt(va);
+  if (pmd !== NO_ENTRY && mm.pgt.isHuge(pmd)) return true;
+  const pte = pmd === NO_ENTRY ? NO_ENTRY : mm.pgt.pteIn(pmd, va);
+  if (pte !== NO_ENTRY && !pteNone(words[pte], words[pte + 1])) {
+    // Markers and migration entries count as resident; swapped pages do not.
+    return ptePresent(words[pte]) || swapType(words[pte + 1]) >= MAX_SWAPFILES;
+  }
+  return vma.file !== null && vma.file.inode.cache.get(vma.indexOf(va)) !== NO_PFN;
+}

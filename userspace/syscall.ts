@@ -1,0 +1,246 @@
+// System calls: from a program's registers to the kernel's functions, and back.
+//
+// Arguments are register values as signed doubles: -1 is 0xffff'ffff'ffff'ffff. Magnitudes above
+// 2^53 are saturated, keeping their place within a page (see reg()), which is all that any check
+// looks at. Results are as in the register: >= 0, or -errno. This is the one place where a SysError
+// becomes an errno.
+// Source: Linux 6.18 arch/x86/entry/syscalls/syscall_64.tbl and the man pages of section 2.
+
+import { EBADF, EFBIG, EINVAL, EISDIR, ENOENT, SysError } from '../kernel/errors.ts';
+import { PAGE_SIZE, pageUp } from '../kernel/types.ts';
+import { doBrk } from './brk.ts';
+import { File } from './file.ts';
+import { readPages, truncateFile, writeFile, readFileByte } from './filemap.ts';
+import { mmPopulate } from './gup.ts';
+import { doMadvise } from './madvise.ts';
+import { MAP_ANONYMOUS, MFD_ALLOW_SEALING, MFD_CLOEXEC } from './mman.ts';
+import { doMlock, doMlockall, doMunlock, doMunlockall } from './mlock.ts';
+import { doMmap, doMunmap } from './mmap.ts';
+import { doMprotect } from './mprotect.ts';
+import { doMremap } from './mremap.ts';
+import { doMincore, doMsync } from './msync.ts';
+import type { Task } from './process.ts';
+import type { System } from './system.ts';
+
+/** A 64-bit register, given as its two halves, as the number that system calls here take. */
+export function reg(lo: number, hi: number): number {
+  const value = (hi | 0) * 2 ** 32 + (lo >>> 0);
+  if (Math.abs(value) <= Number.MAX_SAFE_INTEGER) return value;
+  const limit = 2 ** 53 - 2 * PAGE_SIZE;
+  return (value < 0 ? -limit : limit) + (lo & 0xfff);
+}
+
+// open(2) flags.
+export const O_ACCMODE = 3;
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_CREAT = 0o100;
+export const O_TRUNC = 0o1000;
+
+const MAX_FILE = 2 ** 44 - PAGE_SIZE;
+
+export class Syscalls {
+  readonly system: System;
+  /** What the last mincore() wrote: a string of 0 and 1. */
+  mincoreVector = '';
+  /** The last byte that pread() read, -1 if it read none. */
+  lastByte = -1;
+
+  constructor(system: System) {
+    this.system = system;
+  }
+
+  mmap(
+    task: Task,
+    addr: number,
+    length: number,
+    prot: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ): number {
+    return this.run(task, () => {
+      if (offset % PAGE_SIZE !== 0) throw new SysError(EINVAL);
+      const file = (flags & MAP_ANONYMOUS) === 0 ? task.files.get(fd) : null;
+      return this.mapFile(task, addr, length, prot, flags, file, offset);
+    });
+  }
+
+  /** mmap() of a file that is at hand without a descriptor; for replays. */
+  mmapFile(
+    task: Task,
+    addr: number,
+    length: number,
+    prot: number,
+    flags: number,
+    file: File | null,
+    offset: number,
+  ): number {
+    return this.run(task, () => this.mapFile(task, addr, length, prot, flags, file, offset));
+  }
+
+  munmap(task: Task, addr: number, length: number): number {
+    return this.run(task, () => doMunmap(task.mm, addr, length));
+  }
+
+  mprotect(task: Task, addr: number, length: number, prot: number): number {
+    return this.run(task, () => doMprotect(task.mm, addr, length, prot));
+  }
+
+  mremap(
+    task: Task,
+    addr: number,
+    oldLength: number,
+    newLength: number,
+    flags: number,
+    newAddr = 0,
+  ): number {
+    return this.run(task, () => doMremap(task.mm, addr, oldLength, newLength, flags, newAddr));
+  }
+
+  madvise(task: Task, addr: number, length: number, advice: number): number {
+    return this.run(task, () => doMadvise(task.mm, addr, length, advice));
+  }
+
+  brk(task: Task, addr: number): number {
+    return this.run(task, () => doBrk(task.mm, addr));
+  }
+
+  mlock(task: Task, addr: number, length: number): number {
+    return this.run(task, () => doMlock(task.mm, addr, length, 0));
+  }
+
+  mlock2(task: Task, addr: number, length: number, flags: number): number {
+    return this.run(task, () => doMlock(task.mm, addr, length, flags));
+  }
+
+  munlock(task: Task, addr: number, length: number): number {
+    return this.run(task, () => doMunlock(task.mm, addr, length));
+  }
+
+  mlockall(task: Task, flags: number): number {
+    return this.run(task, () => doMlockall(task.mm, flags));
+  }
+
+  munlockall(task: Task): number {
+    return this.run(task, () => doMunlockall(task.mm));
+  }
+
+  msync(task: Task, addr: number, length: number, flags: number): number {
+    return this.run(task, () => doMsync(task.mm, addr, length, flags));
+  }
+
+  /** mincore(2); the vector is left in mincoreVector. */
+  mincore(task: Task, addr: number, length: number): number {
+    this.mincoreVector = '';
+    return this.run(task, () => {
+      this.mincoreVector = doMincore(task.mm, addr, length);
+    });
+  }
+
+  memfdCreate(task: Task, name: string, flags: number): number {
+    return this.run(task, () => {
+      if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING)) !== 0) throw new SysError(EINVAL);
+      if (name.length > 249) throw new SysError(EINVAL);
+      return task.files.add(this.system.createMemfd(name));
+    });
+  }
+
+  open(task: Task, path: string, flags: number): number {
+    return this.run(task, () => {
+      if (path === '.' || path === '..' || path === '') throw new SysError(EISDIR);
+      const known = this.system.files.get(path);
+      if (known === undefined && (flags & O_CREAT) === 0) throw new SysError(ENOENT);
+      const inode = known ?? this.system.createFile(path, 0);
+      const mode = flags & O_ACCMODE;
+      if (mode === O_ACCMODE) throw new SysError(EINVAL);
+      if ((flags & O_TRUNC) !== 0 && mode !== O_RDONLY) truncateFile(this.system, inode, 0);
+      return task.files.add(new File(inode, mode !== O_WRONLY, mode !== O_RDONLY));
+    });
+  }
+
+  close(task: Task, fd: number): number {
+    return this.run(task, () => task.files.close(this.system, fd));
+  }
+
+  ftruncate(task: Task, fd: number, length: number): number {
+    return this.run(task, () => {
+      if (length < 0) throw new SysError(EINVAL);
+      const file = task.files.get(fd);
+      if (!file.writable) throw new SysError(EINVAL);
+      if (length > MAX_FILE) throw new SysError(EFBIG);
+      truncateFile(this.system, file.inode, length);
+    });
+  }
+
+  /** pwrite(2) of `length` bytes of one value. */
+  pwrite(task: Task, fd: number, length: number, offset: number, byte: number): number {
+    return this.run(task, () => {
+      if (offset < 0) throw new SysError(EINVAL);
+      const file = task.files.get(fd);
+      if (!file.writable) throw new SysError(EBADF);
+      if (length < 0) throw new SysError(EINVAL);
+      writeFile(this.system, file.inode, offset, length, byte);
+      return length;
+    });
+  }
+
+  /** pread(2); the last byte read is left in lastByte. */
+  pread(task: Task, fd: number, length: number, offset: number): number {
+    this.lastByte = -1;
+    return this.run(task, () => {
+      if (offset < 0) throw new SysError(EINVAL);
+      const file = task.files.get(fd);
+      if (!file.readable) throw new SysError(EBADF);
+      if (length < 0) throw new SysError(EINVAL);
+      const count = Math.max(0, Math.min(length, file.inode.size - offset));
+      if (count === 0) return 0;
+      readPages(
+        this.system,
+        file.inode,
+        Math.floor(offset / PAGE_SIZE),
+        Math.ceil((offset + count) / PAGE_SIZE),
+      );
+      this.lastByte = readFileByte(this.system, file.inode, offset + count - 1);
+      return count;
+    });
+  }
+
+  /** fork(2). @returns the new task, or -errno. */
+  fork(task: Task): Task | number {
+    this.system.current = task;
+    try {
+      return this.system.fork(task);
+    } catch (e) {
+      if (e instanceof SysError) return -e.errno;
+      throw e;
+    }
+  }
+
+  private mapFile(
+    task: Task,
+    addr: number,
+    length: number,
+    prot: number,
+    flags: number,
+    file: File | null,
+    offset: number,
+  ): number {
+    const made = doMmap(task.mm, file, addr, length, prot, flags, offset);
+    if (made.populateBytes > 0) {
+      mmPopulate(task.mm, made.addr, made.addr + pageUp(made.populateBytes), true);
+    }
+    return made.addr;
+  }
+
+  private run(task: Task, call: () => number | undefined | void): number {
+    this.system.current = task;
+    try {
+      return call() ?? 0;
+    } catch (e) {
+      if (e instanceof SysError) return -e.errno;
+      throw e;
+    }
+  }
+}
