@@ -38,6 +38,8 @@ export interface AddressSpace {
    * @param errorCode PF_* bits as the hardware would push them.
    */
   handleFault(va: VirtAddr, errorCode: number): FaultResult;
+  /** Does the entry of `va` map this very frame, by itself or as part of a large page? */
+  maps(va: VirtAddr, pfn: Pfn): boolean;
 }
 
 /** What frames belong to: an anonymous family or a file. A page's `owner` word holds its id. */

@@ -171,16 +171,12 @@ export class Rmap {
 
   /**
    * Visits every place that maps `pfn`, until visit returns false. The owner may name too many
-   * places: `maps` says whether an entry really maps the frame.
+   * places: each is asked whether its entry really maps the frame.
    */
-  walk(
-    pfn: Pfn,
-    maps: (space: AddressSpace, va: VirtAddr) => boolean,
-    visit: (space: AddressSpace, va: VirtAddr) => boolean,
-  ): void {
+  walk(pfn: Pfn, visit: (space: AddressSpace, va: VirtAddr) => boolean): void {
     const owner = this.owners.get(this.pages.owner(pfn));
     owner?.forEachMapping(this.pages.index(pfn), (space, va) =>
-      maps(space, va) ? visit(space, va) : true,
+      space.maps(va, pfn) ? visit(space, va) : true,
     );
   }
 

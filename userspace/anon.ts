@@ -68,9 +68,8 @@ export function anonVmaClone(to: Vma, from: Vma): void {
 /** Gives the child's copy of a mapping its families: the parent's, and one of its own. */
 export function anonVmaFork(child: Vma, parent: Vma, owners: OwnerTable): void {
   if (parent.anonVma === null) return;
-  child.anonVma = null;
   anonVmaClone(child, parent);
-  if (child.anonVma !== null) return; // an ancestor's family stood empty
+  if (hasFamily(child)) return; // an ancestor's family stood empty
   const anon = new AnonVma(owners, parent.anonVma);
   anon.numActiveVmas++;
   child.anonVma = anon;
@@ -89,6 +88,10 @@ export function unlinkAnonVmas(vma: Vma, owners: OwnerTable): void {
   vma.anonVma = null;
   for (const anon of vma.anonVmaChain) if (anon.vmas.length === 0) owners.release(anon.id);
   vma.anonVmaChain.length = 0;
+}
+
+function hasFamily(vma: Vma): boolean {
+  return vma.anonVma !== null;
 }
 
 function link(vma: Vma, anon: AnonVma): void {

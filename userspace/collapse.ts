@@ -27,7 +27,6 @@ import {
   PMD_SIZE,
   alignDown,
   alignUp,
-  type Pfn,
 } from '../kernel/types.ts';
 import { MM_ANONPAGES } from './rss.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
@@ -71,7 +70,7 @@ export function collapseOne(vma: Vma, va: number): number {
     const old = ptePfn(lo, mem.words[pte + 1]);
     mem.words[pte] = mem.words[pte + 1] = 0;
     if ((lo & _PAGE_SPECIAL) !== 0) continue;
-    mem.copyFrame((page + i), old);
+    mem.copyFrame(page + i, old);
     machine.rmap.remove(old);
     mapped++;
   }

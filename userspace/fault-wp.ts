@@ -21,7 +21,7 @@ import { VM_MAYSHARE, VM_SHARED, type Vma } from './vma.ts';
 import { rssKind } from './zap.ts';
 
 /** Resolves a write to the write-protected entry at `pte`. */
-export function doWpPage(vma: Vma, pte: number, va: VirtAddr, _flags: number): FaultResult {
+export function doWpPage(vma: Vma, pte: number, va: VirtAddr): FaultResult {
   const { machine } = vma.mm.system;
   const { words } = machine.mem;
   const { pages } = machine;

@@ -175,7 +175,7 @@ function handlePteFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fau
   const lo = words[pte];
   if (!ptePresent(lo)) return doNotPresent(vma, pte, va, flags);
   if ((flags & PF_WRITE) !== 0) {
-    if ((lo & _PAGE_RW) === 0) return doWpPage(vma, pte, va, flags);
+    if ((lo & _PAGE_RW) === 0) return doWpPage(vma, pte, va);
     words[pte] = lo | _PAGE_DIRTY | _PAGE_ACCESSED;
   } else words[pte] = lo | _PAGE_ACCESSED;
   mm.system.fault.kinds |= DID_SPURIOUS;

@@ -67,7 +67,7 @@ export function populateVma(vma: Vma, start: number, end: number): number {
 }
 
 /**
- * Brings in [start, end) over all its mappings, after mmap(MAP_POPULATE) or mlock (__mm_populate()).
+ * Brings in [start, end) over all its mappings, after MAP_POPULATE or mlock (__mm_populate()).
  * @param ignoreErrors as MAP_POPULATE does: go on behind what cannot be brought in.
  * @throws SysError ENOMEM, EFAULT
  */

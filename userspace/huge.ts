@@ -116,7 +116,7 @@ export function faultHugePmd(vma: Vma, pmd: number, va: VirtAddr, flags: number)
     system.fault.kinds |= DID_REUSE | DID_HUGE;
     return FAULT_OK;
   }
-  splitHugePmd(mm, vma, pmd, va);
+  splitHugePmd(mm, vma, pmd);
   return FAULT_FALLBACK;
 }
 
@@ -132,7 +132,7 @@ function canReuseHuge(vma: Vma, page: Pfn): boolean {
 }
 
 /** Unmaps a huge page and frees the table put aside for it (zap_huge_pmd()). */
-export function zapHugePmd(mm: Mm, _vma: Vma, pmd: number, _va: number): void {
+export function zapHugePmd(mm: Mm, pmd: number): void {
   const { mem, rmap } = mm.system.machine;
   const lo = mem.words[pmd];
   const page = ptePfnAny(lo, mem.words[pmd + 1]);
@@ -144,7 +144,7 @@ export function zapHugePmd(mm: Mm, _vma: Vma, pmd: number, _va: number): void {
 }
 
 /** Replaces a huge entry by 512 entries in the table that was put aside. */
-export function splitHugePmd(mm: Mm, vma: Vma, pmd: number, _va: number): void {
+export function splitHugePmd(mm: Mm, vma: Vma, pmd: number): void {
   const { machine, zeroPfn } = mm.system;
   const { mem, pages, stat } = machine;
   const lo = mem.words[pmd];
@@ -173,7 +173,7 @@ export function splitHugePmd(mm: Mm, vma: Vma, pmd: number, _va: number): void {
 export function splitHugeAt(mm: Mm, vma: Vma, addr: number): void {
   if (addr % PMD_SIZE === 0) return;
   const pmd = mm.pgt.pmdAt(addr);
-  if (pmd !== NO_ENTRY && mm.pgt.isHuge(pmd)) splitHugePmd(mm, vma, pmd, addr);
+  if (pmd !== NO_ENTRY && mm.pgt.isHuge(pmd)) splitHugePmd(mm, vma, pmd);
 }
 
 /**

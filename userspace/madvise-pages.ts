@@ -39,7 +39,7 @@ function forEachPte(
         va = next;
         continue;
       }
-      splitHugePmd(mm, vma, pmd, va);
+      splitHugePmd(mm, vma, pmd);
     }
     let pte = pgt.pteIn(pmd, va);
     if (pte !== NO_ENTRY) {

@@ -45,9 +45,8 @@ export function mergeNewRange(range: MergeRange, expandOnly = false): Vma | null
   const { mm } = range;
   const prev = mm.vmas.before(range.start);
   const next = mm.vmas.find(range.start);
-  const left = prev !== undefined && prev.end === range.start && fitsAfter(prev, range);
-  let right =
-    !expandOnly && next !== undefined && next.start === range.end && fitsBefore(next, range);
+  const left = prev?.end === range.start && fitsAfter(prev, range);
+  let right = !expandOnly && next?.start === range.end && fitsBefore(next, range);
   if (left && right) right = sameFamily(prev, next!);
   if (left) {
     dupAnon(prev, range.source);
@@ -148,16 +147,8 @@ function mergeExisting(middle: Vma, start: number, end: number, flags: number): 
   };
   const prev = leftSide ? mm.vmas.prev(middle) : undefined;
   const next = rightSide ? mm.vmas.next(middle) : undefined;
-  const left =
-    prev !== undefined &&
-    prev.special === middle.special &&
-    prev.end === start &&
-    fitsAfter(prev, range);
-  let right =
-    next !== undefined &&
-    next.special === middle.special &&
-    next.start === end &&
-    fitsBefore(next, range);
+  const left = prev?.end === start && prev.special === middle.special && fitsAfter(prev, range);
+  let right = next?.start === end && next.special === middle.special && fitsBefore(next, range);
   if (left && right) right = sameFamily(prev, next!);
   if (left && right) return mergeAll(prev, middle, next!);
   if (left) return mergeLeft(prev, middle, end);
@@ -213,8 +204,10 @@ function absorbNext(prev: Vma, next: Vma): void {
 
 /** A growing mapping without family takes over the family of what it absorbs (dup_anon_vma()). */
 function dupAnon(to: Vma, from: Vma | null): void {
-  if (from === null || from.anonVma === null || to.anonVma !== null) return;
-  to.anonVma = from.anonVma;
+  if (to.anonVma !== null) return;
+  const family = from?.anonVma ?? null;
+  if (from === null || family === null) return;
+  to.anonVma = family;
   anonVmaClone(to, from);
 }
 

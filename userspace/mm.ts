@@ -77,7 +77,7 @@ export class Mm implements AddressSpace {
   }
 
   /** Does the entry of va map this very frame, by itself or within a huge page? */
-  maps(va: number, pfn: Pfn): boolean {
+  maps(va: VirtAddr, pfn: Pfn): boolean {
     const { words } = this.system.machine.mem;
     const pmd = this.pgt.pmdAt(va);
     if (pmd === NO_ENTRY) return false;

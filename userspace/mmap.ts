@@ -218,7 +218,7 @@ export function mmapRegion(
     else unchargeCommit(mm.system, oldAccounted - pages);
     vmFlags |= VM_ACCOUNT;
   } else unchargeCommit(mm.system, oldAccounted);
-  dropMappings(mm, old, false);
+  dropMappings(mm, old);
   let merged: Vma | null = null;
   if (special === '') {
     merged = mergeNewRange({
@@ -286,7 +286,7 @@ export function munmapRange(mm: Mm, start: number, end: number): void {
   for (const vma of gone) {
     if ((vma.flags & VM_ACCOUNT) !== 0) unchargeCommit(mm.system, vma.pages);
   }
-  dropMappings(mm, gone, true);
+  dropMappings(mm, gone);
 }
 
 /** Splits at the borders; the mappings that lie wholly inside. @throws SysError ENOMEM */
@@ -304,7 +304,7 @@ function gatherForMunmap(mm: Mm, start: number, end: number): Vma[] {
 }
 
 /** Unmaps pages, frees tables, ends mappings; charges are the caller's affair. */
-function dropMappings(mm: Mm, gone: readonly Vma[], _all: boolean): void {
+function dropMappings(mm: Mm, gone: readonly Vma[]): void {
   if (gone.length === 0) return;
   mm.updateHiwater();
   for (const vma of gone) zapRange(vma, vma.start, vma.end);

@@ -125,7 +125,7 @@ export function changeProtection(vma: Vma, start: number, end: number): void {
         va = next;
         continue;
       }
-      splitHugePmd(mm, vma, pmd, va);
+      splitHugePmd(mm, vma, pmd);
     }
     changePtes(vma, pgt.pteIn(pmd, va), (next - va) / PAGE_SIZE);
     va = next;

@@ -160,7 +160,7 @@ function growInPlace(vma: Vma, delta: number): void {
   const pages = delta / PAGE_SIZE;
   if ((vma.flags & VM_ACCOUNT) !== 0) chargeCommit(mm, pages);
   const { start, end, flags } = vma;
-  mergeNewRange({
+  const merged = mergeNewRange({
     mm,
     start: end,
     end: end + delta,
@@ -169,7 +169,8 @@ function growInPlace(vma: Vma, delta: number): void {
     file: vma.file,
     anonVma: vma.anonVma,
     source: vma,
-  }) ?? mm.vmas.resize(vma, start, end + delta);
+  });
+  if (merged === null) mm.vmas.resize(vma, start, end + delta);
   mm.account(flags, pages);
   if ((flags & VM_LOCKED) !== 0) mm.lockedVm += pages;
 }
@@ -266,7 +267,7 @@ function moveExtent(
       moveHugePmd(mm, source, target);
       return;
     }
-    splitHugePmd(mm, old, source, va);
+    splitHugePmd(mm, old, source);
   }
   if (whole && pgt.isNone(target)) {
     words[target] = words[source];

@@ -1,5 +1,5 @@
 // From a mapping's flags to the bits of its page-table entries (vm_page_prot, maybe_mkwrite()).
-// Source: Linux 6.18 arch/x86/mm/pgprot.c, mm/mmap.c (vma_set_page_prot(), vma_wants_writenotify()).
+// Source: Linux 6.18 arch/x86/mm/pgprot.c, mm/mmap.c (vma_wants_writenotify()).
 
 import {
   _PAGE_ACCESSED,

@@ -234,10 +234,11 @@ export class Syscalls {
     return made.addr;
   }
 
-  private run(task: Task, call: () => number | undefined | void): number {
+  private run(task: Task, call: () => unknown): number {
     this.system.current = task;
     try {
-      return call() ?? 0;
+      const result = call();
+      return typeof result === 'number' ? result : 0;
     } catch (e) {
       if (e instanceof SysError) return -e.errno;
       throw e;

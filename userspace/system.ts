@@ -214,15 +214,10 @@ export class System {
   mapsAllOf(mm: Mm, head: Pfn, nr: number, mapped: number): boolean {
     let mine = 0;
     for (let i = 0; i < nr; i++) {
-      const pfn = (head + i) as Pfn;
-      this.rmap.walk(
-        pfn,
-        (space, va) => (space as Mm).maps(va, pfn),
-        (space) => {
-          if (space === mm) mine++;
-          return true;
-        },
-      );
+      this.rmap.walk((head + i) as Pfn, (space) => {
+        if (space === mm) mine++;
+        return true;
+      });
     }
     return mine === mapped;
   }

@@ -48,11 +48,11 @@ export class VmaTree {
 
   /** The last mapping that ends at or below `addr`, if any. */
   before(addr: number): Vma | undefined {
-    let leaf = this.leafFor(addr);
+    const leaf = this.leafFor(addr);
     const i = firstEndingAbove(this.leaves[leaf].vmas, addr);
     if (i > 0) return this.leaves[leaf].vmas[i - 1];
     if (leaf === 0) return undefined;
-    return this.leaves[--leaf].vmas.at(-1);
+    return this.leaves[leaf - 1].vmas.at(-1);
   }
 
   /** The mapping after `vma`, which is in the tree. */

@@ -46,11 +46,11 @@ export function zapRange(vma: Vma, start: number, end: number, options = 0): voi
     const pmd = pgt.pmdAt(va);
     if (pgt.isHuge(pmd)) {
       if (next - va === PMD_SIZE) {
-        zapHugePmd(mm, vma, pmd, va);
+        zapHugePmd(mm, pmd);
         va = next;
         continue;
       }
-      splitHugePmd(mm, vma, pmd, va);
+      splitHugePmd(mm, vma, pmd);
     }
     const kept = zapPtes(mm, pmd, va, next, options);
     if ((options & ZAP_RECLAIM_TABLES) !== 0 && end - start >= PMD_SIZE && !kept) {
