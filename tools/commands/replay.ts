@@ -3,10 +3,16 @@
 import type { Command } from 'commander';
 import { openInput } from '../input.ts';
 import { parseTlb, replayLackey, type LackeyCounts, type TlbShape } from '../lackey-replay.ts';
+import { JsonLines } from '../output.ts';
+import { differenceText, firstDifference } from '../replay/difference.ts';
+import { openReplay, parseSize } from '../replay/open.ts';
+import { Agreement, number, processText } from '../replay/summary.ts';
 import { detect } from '../trace/detect.ts';
 
 interface Options {
   readonly json: boolean;
+  readonly explainDifference: boolean;
+  readonly ram?: number;
   readonly tlb: readonly TlbShape[];
 }
 
@@ -15,7 +21,9 @@ export function register(program: Command): void {
     .command('replay')
     .description('replay recordings of real programs: memtrace, strace, perf script, lackey text')
     .argument('<trace...>', 'recordings, gzip or plain; the format is told from the content')
-    .option('--json', 'JSON lines on standard output, as formats/trace.md says', false)
+    .option('--json', 'JSON lines: what each line did, and each process at its end', false)
+    .option('--explain-difference', 'stop where machine and recording part, and say why', false)
+    .option('--ram <size>', 'RAM of the machine (default: as the recording says)', parseSize)
     .option(
       '--tlb <shape>',
       'lackey text: count misses of a TLB, ENTRIES or SETSxWAYS; may be repeated',
@@ -29,15 +37,59 @@ export function register(program: Command): void {
 
 async function replayOne(path: string, options: Options): Promise<void> {
   const input = openInput(path);
+  let counts: LackeyCounts | undefined;
   try {
-    const kind = await detect(input);
-    if (kind === 'lackey') {
-      const counts = await replayLackey(input, options.tlb);
-      process.stdout.write(options.json ? `${JSON.stringify(counts)}\n` : lackeyText(path, counts));
-    }
+    if ((await detect(input)) === 'lackey') counts = await replayLackey(input, options.tlb);
   } finally {
     await input.close();
   }
+  if (counts !== undefined) {
+    process.stdout.write(options.json ? `${JSON.stringify(counts)}\n` : lackeyText(path, counts));
+  } else if (options.explainDifference) await explainDifference(path, options);
+  else if (options.json) await replayJson(path, options);
+  else await replayText(path, options);
+}
+
+async function replayJson(path: string, options: Options): Promise<void> {
+  const replayer = await openReplay(path, options.ram);
+  const out = new JsonLines();
+  replayer.onEnd = (end) => out.write(end);
+  replayer.run((_record, report) => {
+    if (report !== undefined) out.write(report);
+  });
+  out.end();
+}
+
+async function replayText(path: string, options: Options): Promise<void> {
+  const replayer = await openReplay(path, options.ram);
+  const agreement = new Agreement(replayer);
+  const begun = performance.now();
+  replayer.run((record, report) => agreement.add(record, report));
+  const seconds = (performance.now() - begun) / 1000;
+  const { recording } = replayer;
+  const lines = [
+    `${path}: ${recording.command}`.slice(0, 80),
+    `${number(recording.lines)} lines, ${replayer.processes.size} processes, ` +
+      `replayed in ${seconds.toFixed(2)} s`,
+    `agrees with the real kernel in ${agreement.text()}`,
+  ];
+  const shown = [...replayer.processes.values()].slice(0, 8);
+  for (const p of shown) lines.push('', ...processText(p));
+  const more = replayer.processes.size - shown.length;
+  if (more > 0) lines.push('', `and ${more} more processes (--json has them all)`);
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+async function explainDifference(path: string, options: Options): Promise<void> {
+  const replayer = await openReplay(path, options.ram);
+  const found = firstDifference(replayer);
+  if (found === undefined) {
+    process.stdout.write(`${path}: no line differs from the recording\n`);
+    return;
+  }
+  process.exitCode = 1;
+  const text = options.json ? JSON.stringify(found) : differenceText(path, found).join('\n');
+  process.stdout.write(`${text}\n`);
 }
 
 /** The counts as a small table for people. */
@@ -57,8 +109,6 @@ function lackeyText(path: string, counts: LackeyCounts): string {
   for (const [name, misses] of Object.entries(counts.tlb_misses)) {
     rows.push([`misses of TLB ${name}`, misses]);
   }
-  const lines = rows.map(
-    ([name, n]) => `  ${name.padEnd(34)} ${n.toLocaleString('en-US').padStart(15)}`,
-  );
+  const lines = rows.map(([name, n]) => `  ${name.padEnd(34)} ${number(n).padStart(15)}`);
   return `${path}: every memory access of a program (valgrind lackey)\n${lines.join('\n')}\n`;
 }

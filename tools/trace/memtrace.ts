@@ -49,6 +49,7 @@ export async function readMemtrace(input: Input): Promise<Recording> {
   const records: TraceRecord[] = [];
   const notListed: Record<string, number> = {};
   let command = '';
+  let machine = '';
   let last: LineCursor | undefined;
   let held: InputError | undefined; // of the last line seen: is it the file's last?
   await input.lines((text, line) => {
@@ -56,6 +57,7 @@ export async function readMemtrace(input: Input): Promise<Recording> {
     last = new LineCursor(input.path, text, line);
     if (text.startsWith('#')) {
       if (text.startsWith('# command: ')) command = text.slice(11);
+      else if (text.startsWith('# machine: ')) machine = text.slice(11);
       else if (text.startsWith('# not listed')) countNotListed(text, notListed);
       return true;
     }
@@ -86,6 +88,7 @@ export async function readMemtrace(input: Input): Promise<Recording> {
     path: input.path,
     kind: 'memtrace',
     command,
+    machine,
     records,
     lines: last?.line ?? 0,
     notListed,

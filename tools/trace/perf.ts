@@ -343,6 +343,7 @@ export async function readPerf(input: Input): Promise<Recording> {
     path: input.path,
     kind: 'perf',
     command: parser.command,
+    machine: '',
     records: parser.records,
     lines,
     notListed: {},

@@ -101,6 +101,8 @@ export interface Recording {
   readonly kind: Exclude<TraceKind, 'lackey'>;
   /** The recorded command, where the recording says. */
   readonly command: string;
+  /** What the recording says of the machine it was made on; empty where it says nothing. */
+  readonly machine: string;
   readonly records: readonly TraceRecord[];
   readonly lines: number;
   /** Calls that were counted and not listed: they do not touch memory. */

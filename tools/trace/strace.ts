@@ -146,6 +146,7 @@ export async function readStrace(input: Input): Promise<Recording> {
     path: input.path,
     kind: 'strace',
     command: first?.type === 'call' ? (first.args[1] ?? '') : '',
+    machine: '',
     records,
     lines,
     notListed: {},

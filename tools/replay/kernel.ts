@@ -1,0 +1,248 @@
+// The emulated kernel as a replay needs it: tasks by the calls that make and end them, accesses
+// with the rights of whoever took them, files with a chosen state of their page cache.
+//
+// The one file of replay/ that reaches into userspace/ beyond its calls: execve as a recording has
+// it (its mappings given, not read from an ELF file) has no system call of its own.
+
+import {
+  FAULT_MAPERR,
+  FAULT_OK,
+  PF_INSTR,
+  PF_PROT,
+  PF_USER,
+  PF_WRITE,
+  type FaultResult,
+} from '../../kernel/ports.ts';
+import {
+  _PAGE_NX_HI,
+  _PAGE_PRESENT,
+  _PAGE_RW,
+  _PAGE_USER,
+} from '../../kernel/pte.ts';
+import { PAGE_SIZE, pageDown, type VirtAddr } from '../../kernel/types.ts';
+import { chargeCommit } from '../../userspace/commit.ts';
+import { File, type Inode, type InodeKind } from '../../userspace/file.ts';
+import { addFolio, readPages, truncateFile, writeFile } from '../../userspace/filemap.ts';
+import { faultIn, isPagePresent } from '../../userspace/gup.ts';
+import { insertVma } from '../../userspace/merge.ts';
+import type { Limits } from '../../userspace/mm.ts';
+import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../userspace/mman.ts';
+import type { Task } from '../../userspace/process.ts';
+import { Syscalls } from '../../userspace/syscall.ts';
+import { System, type SystemConfig } from '../../userspace/system.ts';
+import {
+  VM_ACCOUNT,
+  VM_DONTDUMP,
+  VM_DONTEXPAND,
+  VM_GROWSDOWN,
+  VM_IO,
+  VM_MAYEXEC,
+  VM_MAYREAD,
+  VM_MAYSHARE,
+  VM_MAYWRITE,
+  VM_PFNMAP,
+  VM_SHARED,
+  VM_WRITE,
+  Vma,
+  vmFlagsOfProt,
+} from '../../userspace/vma.ts';
+import { walk } from '../inspect.ts';
+import type { MapRecord } from '../trace/record.ts';
+import type { RecordedFiles } from './files.ts';
+
+const CLONE_VM = 0x100;
+const CLONE_FILES = 0x400;
+const CLONE_THREAD = 0x10000;
+
+/** Which resource limit each RLIMIT_* number is. */
+const LIMITS: Readonly<Record<number, keyof Limits>> = { 2: 'data', 3: 'stack', 8: 'memlock', 9: 'as' };
+
+export class Kernel {
+  readonly system: System;
+  readonly sys: Syscalls;
+
+  constructor(config: SystemConfig = {}) {
+    this.system = new System(config);
+    this.sys = new Syscalls(this.system);
+  }
+
+  /** What the last faults did. */
+  get fault(): System['fault'] {
+    return this.system.fault;
+  }
+
+  /** The task runs from now on: faults are its. */
+  enter(task: Task): void {
+    this.system.current = task;
+  }
+
+  spawn(): Task {
+    return this.system.spawn('replay');
+  }
+
+  clone(parent: Task, flags: number): Task {
+    this.enter(parent);
+    if ((flags & CLONE_VM) === 0) return this.system.fork(parent);
+    const shareFiles = (flags & CLONE_FILES) !== 0;
+    return this.system.cloneVm(parent, (flags & CLONE_THREAD) !== 0, shareFiles);
+  }
+
+  exit(task: Task): void {
+    this.system.exit(task);
+  }
+
+  /** An access of the CPU for this task. @param code PF_WRITE, PF_INSTR; PF_USER for its own. */
+  access(task: Task, address: number, code: number): FaultResult {
+    this.enter(task);
+    const { mm } = task;
+    const { mem } = this.system.machine;
+    const { steps } = walk(mem, mm.root, address);
+    const leaf = steps.at(-1);
+    if (leaf?.present === true) {
+      const allowed =
+        ((code & PF_WRITE) === 0 || (leaf.lo & _PAGE_RW) !== 0) &&
+        ((code & PF_USER) === 0 || (leaf.lo & _PAGE_USER) !== 0) &&
+        ((code & PF_INSTR) === 0 || (leaf.hi & _PAGE_NX_HI) === 0);
+      if (allowed) return FAULT_OK;
+      if ((leaf.lo & _PAGE_PRESENT) !== 0) code |= PF_PROT;
+    }
+    return mm.handleFault(address as VirtAddr, code);
+  }
+
+  /** get_user_pages() of one page for this task: no hardware fault. */
+  gup(task: Task, address: number, write: boolean): FaultResult {
+    this.enter(task);
+    const { mm } = task;
+    if (isPagePresent(mm, address, write)) return FAULT_OK;
+    const vma = mm.vmaFor(address);
+    if (vma === undefined) return FAULT_MAPERR;
+    if (address < vma.start) return this.access(task, address, write ? PF_WRITE : 0);
+    return faultIn(vma, pageDown(address), write);
+  }
+
+  /** The page of the argument list, where a recording does not say that execve made it. */
+  touchStackTop(task: Task): void {
+    const { startStack } = task.mm;
+    if (startStack > 0) this.gup(task, startStack, true);
+  }
+
+  /**
+   * execve(2) with the mappings that it made in the recording. The break begins behind the main
+   * program's last mapping, its anonymous tail (bss) included.
+   */
+  exec(task: Task, maps: readonly MapRecord[], files: RecordedFiles): void {
+    this.enter(task);
+    const name = maps.find((m) => m.path.startsWith('/'))?.path ?? task.comm;
+    this.system.exec(task, name.slice(name.lastIndexOf('/') + 1).slice(0, 15));
+    const { mm } = task;
+    const opened = new Map<string, File>();
+    let brk = 0;
+    for (const map of maps) {
+      if (map.start < 0) continue; // [vsyscall] lies in the kernel's half
+      const file = map.path.startsWith('/') ? this.execFile(map, opened, files) : null;
+      const vma = new Vma(
+        mm,
+        map.start,
+        map.end,
+        flagsOf(map),
+        file === null ? map.start / PAGE_SIZE : map.offset / PAGE_SIZE,
+        file,
+        /^\[v/.test(map.path) ? map.path : '',
+      );
+      insertVma(vma);
+      mm.account(vma.flags, vma.pages);
+      if ((vma.flags & VM_ACCOUNT) !== 0) chargeCommit(mm, vma.pages);
+      if (map.path === '[stack]') mm.startStack = (map.end - 8) as VirtAddr;
+      if (map.path === name || (map.path === '' && map.start === brk)) brk = map.end;
+      if (map.path === '[heap]') brk = map.start;
+    }
+    mm.startBrk = brk as VirtAddr;
+    mm.brk = brk as VirtAddr;
+  }
+
+  /** The break is where the recording says, before the program first moved it. */
+  moveBrk(task: Task, address: number): void {
+    if (address <= 0) return;
+    task.mm.startBrk = address as VirtAddr;
+    task.mm.brk = address as VirtAddr;
+  }
+
+  setLimit(task: Task, resource: number, bytes: number): void {
+    const limit = LIMITS[resource];
+    if (limit !== undefined) task.mm.limits[limit] = bytes;
+  }
+
+  /** Binds an open file to a descriptor of the task, whatever was there. */
+  install(task: Task, fd: number, file: File): void {
+    task.files.install(this.system, fd, file);
+  }
+
+  createInode(kind: InodeKind, path: string, size: number): Inode {
+    if (kind === 'disk') return this.system.createFile(path, size);
+    const { inode } = this.system.createMemfd(path.replace(/^\/memfd:/, ''));
+    inode.size = size;
+    inode.path = path;
+    return inode;
+  }
+
+  open(inode: Inode, readable: boolean, writable: boolean): File {
+    return new File(inode, readable, writable);
+  }
+
+  /** Pages [first, end) are in the page cache. */
+  preload(inode: Inode, first: number, end: number): void {
+    readPages(this.system, inode, first, end);
+  }
+
+  preloadFolio(inode: Inode, first: number, order: number): void {
+    addFolio(this.system, inode, first, order);
+  }
+
+  readFile(file: File, offset: number, bytes: number): void {
+    const end = Math.ceil((offset + bytes) / PAGE_SIZE);
+    readPages(this.system, file.inode, Math.floor(offset / PAGE_SIZE), end);
+  }
+
+  writeFile(file: File, offset: number, bytes: number): void {
+    writeFile(this.system, file.inode, offset, bytes, 0);
+  }
+
+  truncate(inode: Inode, bytes: number): void {
+    truncateFile(this.system, inode, bytes);
+  }
+
+  unlink(inode: Inode): void {
+    this.system.unlink(inode.path);
+  }
+
+  private execFile(map: MapRecord, opened: Map<string, File>, files: RecordedFiles): File {
+    let file = opened.get(map.path);
+    if (file === undefined) {
+      const description = {
+        readable: true,
+        writable: false,
+        created: false,
+        file: undefined,
+        path: '',
+      };
+      file = files.resolve(description, map.path, map.offset + map.end - map.start);
+      opened.set(map.path, file);
+    } else files.atLeast(file, map.path, map.offset + map.end - map.start);
+    return file;
+  }
+}
+
+/** VM_* flags of a mapping that execve made. */
+function flagsOf(map: MapRecord): number {
+  const prot =
+    (map.perms.startsWith('r') ? PROT_READ : 0) |
+    (map.perms[1] === 'w' ? PROT_WRITE : 0) |
+    (map.perms[2] === 'x' ? PROT_EXEC : 0);
+  let flags = vmFlagsOfProt(prot) | VM_MAYREAD;
+  if (map.path.startsWith('[vvar')) return flags | VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_DONTDUMP;
+  flags |= VM_MAYWRITE | VM_MAYEXEC;
+  if (map.path === '[vdso]') return flags | VM_DONTEXPAND;
+  if (map.path === '[stack]') flags |= VM_GROWSDOWN;
+  if (map.perms.endsWith('s')) return flags | VM_SHARED | VM_MAYSHARE;
+  return (flags & VM_WRITE) !== 0 ? flags | VM_ACCOUNT : flags;
+}

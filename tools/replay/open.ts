@@ -1,0 +1,97 @@
+// From a recording's path to a machine that has run it up to a line.
+
+import { InputError } from '../../kernel/index.ts';
+import type { SystemConfig } from '../../userspace/system.ts';
+import { readRecording } from '../trace/read.ts';
+import type { Recording } from '../trace/record.ts';
+import { Kernel } from './kernel.ts';
+import { Replayer } from './replayer.ts';
+
+/** RAM of a machine whose recording does not say: what the recordings' machines have. */
+const DEFAULT_RAM = 24 * 2 ** 30;
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+  T: 2 ** 40,
+};
+
+/** `512M`, `1G`, `64GiB`, `4096`: bytes. @throws InputError */
+export function parseSize(text: string): number {
+  const m = /^(\d+)([KMGT]?)(?:i?B)?$/.exec(text);
+  const bytes = m === null ? 0 : Number(m[1]) * (UNITS[m[2]!] ?? 0);
+  if (bytes < 4096 || bytes > 2 ** 43) {
+    throw new InputError('', `size ${text}: expected such as 512M or 1G, 4K to 8T`);
+  }
+  return bytes;
+}
+
+/** `--at 1234`: a line of the recording. @throws InputError */
+export function parseLineNumber(text: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(text)) {
+    throw new InputError('', `--at ${text}: expected a line number`);
+  }
+  return Number(text);
+}
+
+/** `0x7ffff7fb7000` or `7ffff7fb7000`, up to 64 bits. @throws InputError */
+export function parseAddress(text: string): number {
+  if (!/^(0x)?[0-9a-fA-F]{1,16}$/.test(text)) {
+    throw new InputError('', `address ${text}: expected hexadecimal such as 0x7ffff7fb7000`);
+  }
+  return Number(BigInt.asIntN(64, BigInt(text.startsWith('0x') ? text : `0x${text}`)));
+}
+
+/** The machine that a recording was made on, as far as it says. */
+export function machineOf(recording: Recording, ram: number | undefined): SystemConfig {
+  const text = recording.machine;
+  const gib = /(\d+) GiB/.exec(text)?.[1];
+  const around = /fault_around (\d+) KiB/.exec(text)?.[1];
+  const thp = /huge pages (always|madvise|never)/.exec(text)?.[1] as
+    'always' | 'madvise' | 'never' | undefined;
+  const overcommit = /overcommit ([012])/.exec(text)?.[1];
+  return {
+    ram: ram ?? (gib === undefined ? DEFAULT_RAM : Number(gib) * 2 ** 30),
+    sysctl: {
+      ...(around === undefined ? {} : { faultAroundPages: Number(around) / 4 }),
+      ...(thp === undefined ? {} : { thp }),
+      ...(overcommit === undefined ? {} : { overcommitMemory: Number(overcommit) }),
+    },
+  };
+}
+
+/** Reads a recording and makes the machine that will run it. @throws InputError */
+export async function openReplay(path: string, ram?: number): Promise<Replayer> {
+  const recording = await readRecording(path);
+  return new Replayer(new Kernel(machineOf(recording, ram)), recording);
+}
+
+/**
+ * Runs up to and including line `at`; without one to just before the first process ends.
+ * @throws InputError where the recording has no such line.
+ */
+export function runTo(replayer: Replayer, at: number | undefined): void {
+  if (at !== undefined) {
+    if (at > replayer.recording.lines) {
+      const where = `${replayer.recording.path}:${replayer.recording.lines}`;
+      throw new InputError(where, `--at ${at}: the recording ends here`);
+    }
+    replayer.runToLine(at);
+    return;
+  }
+  while (!replayer.done && !endsProcess(replayer)) replayer.step();
+}
+
+/** Is the next record the end of a process's last task? */
+export function endsProcess(replayer: Replayer): boolean {
+  const record = replayer.recording.records[replayer.next];
+  if (record?.type !== 'exit') return false;
+  return replayer.tasks.get(record.task)?.process.live.size === 1;
+}
+
+/** The line that the machine has reached. */
+export function lineReached(replayer: Replayer): number {
+  return replayer.recording.records[replayer.next - 1]?.line ?? 0;
+}
