@@ -52,7 +52,8 @@ export interface FrameOwner {
 /** What a frame is used for, and by whom. */
 export function ownerOf(system: System, pfn: number): FrameOwner {
   const { machine } = system;
-  const { memblock, alloc, pages } = machine;
+  const { alloc, pages } = machine;
+  const { memblock } = machine.booted;
   const zone = zoneText(system, pfn);
   const owner = (use: FrameUse, text: string, mappings: FrameMapping[] = []): FrameOwner => ({
     use,

@@ -5,6 +5,8 @@
 // table do not touch memory. Buffers are not copied here: what the kernel does to a program's
 // memory in a call are the recording's own `kernel` faults, which follow it.
 
+import { EBADF } from '../../kernel/errors.ts';
+import type { File } from '../../userspace/file.ts';
 import type { CallRecord } from '../trace/record.ts';
 import { unquote } from '../trace/record.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE } from '../../userspace/mman.ts';
@@ -57,25 +59,22 @@ export class Call {
 export type Handler = (call: Call) => number | undefined;
 
 function mmap(call: Call): number {
-  const { replayer, task } = call;
-  const flags = call.num(3);
-  let fd = call.num(4);
+  const { sys } = call.replayer.kernel;
+  const length = call.num(1);
+  const file = mappedFile(call);
+  if (file === undefined) return -EBADF;
+  const { task } = call.task;
+  return sys.mmapFile(task, call.num(0), length, call.num(2), call.num(3), file, call.num(5));
+}
+
+/** The file that an mmap maps, null for anonymous memory; undefined where there is none. */
+function mappedFile(call: Call): File | null | undefined {
+  if ((call.num(3) & MAP_ANONYMOUS) !== 0) return null;
   const path = filePath(call.record.args[4] ?? '');
-  if ((flags & MAP_ANONYMOUS) === 0 && fd >= 0 && path !== '') {
-    const { files } = replayer;
-    files.mapped(path);
-    const file = files.resolve(describe(call, fd), path, call.num(5) + call.num(1));
-    replayer.kernel.install(task.task, fd, file);
-  } else if ((flags & MAP_ANONYMOUS) !== 0) fd = -1;
-  return replayer.kernel.sys.mmap(
-    task.task,
-    call.num(0),
-    call.num(1),
-    call.num(2),
-    flags,
-    fd,
-    call.num(5),
-  );
+  if (path === '') return undefined;
+  const { files } = call.replayer;
+  files.mapped(path);
+  return files.resolve(describe(call, call.num(4)), path, call.num(5) + call.num(1));
 }
 
 /** The open description behind a descriptor; one is made where the recording begins later. */
@@ -245,8 +244,8 @@ export function followRecorded(call: Call, ours: number): void {
       if (ours >= 0) sys.munmap(task, ours, call.num(1));
       if (recorded < 0) return;
       const flags = (call.num(3) & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
-      const fd = (flags & MAP_ANONYMOUS) === 0 ? call.num(4) : -1;
-      sys.mmap(task, recorded, call.num(1), call.num(2), flags, fd, call.num(5));
+      const file = mappedFile(call) ?? null;
+      sys.mmapFile(task, recorded, call.num(1), call.num(2), flags, file, call.num(5));
       return;
     }
     case 'mremap': {

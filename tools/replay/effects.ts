@@ -14,13 +14,8 @@ import {
   DID_ZERO,
   type FaultInfo,
 } from '../../userspace/fault-info.ts';
-import {
-  MM_ANONPAGES,
-  MM_FILEPAGES,
-  MM_SHMEMPAGES,
-  MM_SWAPENTS,
-  type Mm,
-} from '../../userspace/mm.ts';
+import type { Mm } from '../../userspace/mm.ts';
+import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS } from '../../userspace/rss.ts';
 
 /** The counters of an address space that a line can change. */
 export interface Counters {

@@ -4,26 +4,12 @@
 // The one file of replay/ that reaches into userspace/ beyond its calls: execve as a recording has
 // it (its mappings given, not read from an ELF file) has no system call of its own.
 
-import {
-  FAULT_MAPERR,
-  FAULT_OK,
-  PF_INSTR,
-  PF_PROT,
-  PF_USER,
-  PF_WRITE,
-  type FaultResult,
-} from '../../kernel/ports.ts';
-import {
-  _PAGE_NX_HI,
-  _PAGE_PRESENT,
-  _PAGE_RW,
-  _PAGE_USER,
-} from '../../kernel/pte.ts';
-import { PAGE_SIZE, pageDown, type VirtAddr } from '../../kernel/types.ts';
+import type { FaultResult } from '../../kernel/ports.ts';
+import { PAGE_SIZE, type VirtAddr } from '../../kernel/types.ts';
+import { access, gupWrite } from '../../userspace/access.ts';
 import { chargeCommit } from '../../userspace/commit.ts';
 import { File, type Inode, type InodeKind } from '../../userspace/file.ts';
 import { addFolio, readPages, truncateFile, writeFile } from '../../userspace/filemap.ts';
-import { faultIn, isPagePresent } from '../../userspace/gup.ts';
 import { insertVma } from '../../userspace/merge.ts';
 import type { Limits } from '../../userspace/mm.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../userspace/mman.ts';
@@ -46,7 +32,6 @@ import {
   Vma,
   vmFlagsOfProt,
 } from '../../userspace/vma.ts';
-import { walk } from '../inspect.ts';
 import type { MapRecord } from '../trace/record.ts';
 import type { RecordedFiles } from './files.ts';
 
@@ -93,37 +78,18 @@ export class Kernel {
 
   /** An access of the CPU for this task. @param code PF_WRITE, PF_INSTR; PF_USER for its own. */
   access(task: Task, address: number, code: number): FaultResult {
-    this.enter(task);
-    const { mm } = task;
-    const { mem } = this.system.machine;
-    const { steps } = walk(mem, mm.root, address);
-    const leaf = steps.at(-1);
-    if (leaf?.present === true) {
-      const allowed =
-        ((code & PF_WRITE) === 0 || (leaf.lo & _PAGE_RW) !== 0) &&
-        ((code & PF_USER) === 0 || (leaf.lo & _PAGE_USER) !== 0) &&
-        ((code & PF_INSTR) === 0 || (leaf.hi & _PAGE_NX_HI) === 0);
-      if (allowed) return FAULT_OK;
-      if ((leaf.lo & _PAGE_PRESENT) !== 0) code |= PF_PROT;
-    }
-    return mm.handleFault(address as VirtAddr, code);
+    return access(task, address, code);
   }
 
-  /** get_user_pages() of one page for this task: no hardware fault. */
-  gup(task: Task, address: number, write: boolean): FaultResult {
-    this.enter(task);
-    const { mm } = task;
-    if (isPagePresent(mm, address, write)) return FAULT_OK;
-    const vma = mm.vmaFor(address);
-    if (vma === undefined) return FAULT_MAPERR;
-    if (address < vma.start) return this.access(task, address, write ? PF_WRITE : 0);
-    return faultIn(vma, pageDown(address), write);
+  /** get_user_pages() of one page for this task, to write it: no hardware fault. */
+  gup(task: Task, address: number): FaultResult {
+    return gupWrite(task, address);
   }
 
   /** The page of the argument list, where a recording does not say that execve made it. */
   touchStackTop(task: Task): void {
     const { startStack } = task.mm;
-    if (startStack > 0) this.gup(task, startStack, true);
+    if (startStack > 0) this.gup(task, startStack);
   }
 
   /**
@@ -170,11 +136,6 @@ export class Kernel {
   setLimit(task: Task, resource: number, bytes: number): void {
     const limit = LIMITS[resource];
     if (limit !== undefined) task.mm.limits[limit] = bytes;
-  }
-
-  /** Binds an open file to a descriptor of the task, whatever was there. */
-  install(task: Task, fd: number, file: File): void {
-    task.files.install(this.system, fd, file);
   }
 
   createInode(kind: InodeKind, path: string, size: number): Inode {

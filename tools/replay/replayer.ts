@@ -186,7 +186,7 @@ export class Replayer {
     kernel.fault.reset();
     const result =
       record.by === 'gup'
-        ? kernel.gup(task.task, record.address, write)
+        ? kernel.gup(task.task, record.address)
         : kernel.access(task.task, record.address, code);
     const after = countersOf(mm);
     const { major, minor } = kernel.fault;
