@@ -117,7 +117,7 @@ export function explanationText(e: Explanation, root: number): string[] {
   add('frame', `${hex(e.walk.pfn)}, so the byte lies at physical address ${hex(physical)}`);
   const p = e.page;
   const flags = p.flags.length === 0 ? 'no flags' : p.flags.join(' ');
-  add('struct page', `${flags}`);
+  add('struct page', flags);
   add('', `references ${p.refcount}, mapped ${p.mapcount} times`);
   if (e.owner !== undefined) {
     add('owner', e.owner.text);
@@ -162,7 +162,7 @@ function firstWritten(
   pages: MemMap,
   mem: Parameters<typeof walk>[0],
 ): number | undefined {
-  for (let va = vma.start; va < vma.end; ) {
+  for (let va = vma.start; va < vma.end;) {
     const found = walk(mem, mm.root, va);
     const flags = found.pfn === NO_PFN ? 0 : pages.flags(pages.head(found.pfn));
     if ((flags & PG_anon) !== 0 && (flags & PG_zero) === 0) return va;

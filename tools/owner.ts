@@ -15,6 +15,7 @@ import {
   PG_vmalloc,
   PG_zero,
 } from '../kernel/page.ts';
+import type { AddressSpace } from '../kernel/ports.ts';
 import { _PAGE_PRESENT, _PAGE_PSE, ptePfn } from '../kernel/pte.ts';
 import { hex, NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { Inode } from '../userspace/file.ts';
@@ -83,7 +84,8 @@ export function ownerOf(system: System, pfn: number): FrameOwner {
   if ((flags & PG_reserved) !== 0) return owner('kernel', 'the kernel: [vdso], [vvar] or such');
   const info = pageInfo(pages, pfn);
   const mappings = mappingsOf(system, pfn as Pfn);
-  const compound = (pages.flags(head) & PG_head) !== 0 ? `, folio of ${1 << pages.compoundOrder(head)}` : '';
+  const compound =
+    (pages.flags(head) & PG_head) !== 0 ? `, folio of ${1 << pages.compoundOrder(head)}` : '';
   if ((flags & PG_anon) !== 0) {
     const family = `family ${info.owner}, page ${hex(info.index >>> 0)}`;
     return owner('anonymous', `anonymous memory, ${family}${compound}`, mappings);
@@ -99,12 +101,14 @@ export function ownerOf(system: System, pfn: number): FrameOwner {
 /** Every process and address that maps the frame, found through the reverse map. */
 export function mappingsOf(system: System, pfn: Pfn): FrameMapping[] {
   const found: FrameMapping[] = [];
+  const mmOf = (space: AddressSpace): Mm | undefined =>
+    [...system.mms].find((mm) => mm.root === space.root);
   system.machine.rmap.walk(
     pfn,
-    (space, va) => (space as Mm).maps(va, pfn),
+    (space, va) => mmOf(space)?.maps(va, pfn) ?? false,
     (space, va) => {
       for (const task of system.tasks.values()) {
-        if (task.mm === space && task.pid === task.tgid) {
+        if (task.mm.root === space.root && task.pid === task.tgid) {
           found.push({ pid: task.pid, comm: task.comm, va });
         }
       }
@@ -138,11 +142,7 @@ function tableText(system: System, pfn: number): string {
 }
 
 /** The level of a table of `mm`, and the first address that it translates. */
-function findTable(
-  system: System,
-  mm: Mm,
-  pfn: number,
-): { level: number; va: number } | undefined {
+function findTable(system: System, mm: Mm, pfn: number): { level: number; va: number } | undefined {
   const { mem } = system.machine;
   const down = (
     table: Pfn,

@@ -20,7 +20,7 @@ export interface SlabLine {
  */
 export function parseSlabinfo(text: string, path: string): SlabLine[] {
   const lines = text.split('\n');
-  if (!(lines[0] ?? '').startsWith("slabinfo - version: 2.")) {
+  if (!(lines[0] ?? '').startsWith('slabinfo - version: 2.')) {
     throw new InputError(`${path}:1`, 'expected "slabinfo - version: 2.x", as in /proc/slabinfo');
   }
   const caches: SlabLine[] = [];

@@ -64,7 +64,9 @@ function growHeap(mm: Mm, start: number, end: number): void {
   try {
     const pgoff = start / PAGE_SIZE;
     const range = { mm, start, end, pgoff, flags, file: null, anonVma: null, source: null };
-    if (mergeNewRange(range, true) === null) insertVma(new Vma(mm, start, end, flags, pgoff, null));
+    // Only a mapping of the heap itself grows: never the program's data just below it.
+    const grown = start > mm.startBrk ? mergeNewRange(range, true) : null;
+    if (grown === null) insertVma(new Vma(mm, start, end, flags, pgoff, null));
   } catch (e) {
     unchargeCommit(mm.system, pages);
     throw e;

@@ -46,7 +46,7 @@ function violation(file: string, spec: string): string | undefined {
 
 function sourceFiles(): string[] {
   return Object.keys(ALLOWED).flatMap((layer) =>
-    (readdirSync(join(root, layer), { recursive: true, encoding: 'utf8' }))
+    readdirSync(join(root, layer), { recursive: true, encoding: 'utf8' })
       .filter((f) => f.endsWith('.ts') && !f.endsWith('.d.ts'))
       .map((f) => `${layer}/${f}`),
   );

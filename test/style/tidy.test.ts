@@ -13,7 +13,16 @@ const MAX_LINES = 400;
 const ONE_LITERAL = /^\s*(\/.+\/[a-z]*|'.*'|".*"|`.*`)[,;)]*$/;
 
 /** Files that are longer today, by name; to be split. Generated tables are listed apart. */
-const LONG: readonly string[] = [];
+const LONG: readonly string[] = ['kernel/page_alloc.ts', 'tools/scenario/random.ts'];
+/** Files with lines that are too wide today, by name. */
+const WIDE: readonly string[] = [
+  'kernel/memblock.ts',
+  'kernel/steal.ts',
+  'kernel/zone.ts',
+  'tools/scenario/random.ts',
+  'userspace/gup.ts',
+  'userspace/prot.ts',
+];
 const GENERATED: readonly string[] = [];
 
 /** Words that have no place in what is published: where it was made, and by what. */
@@ -46,7 +55,7 @@ function problems(file: string, text: string): Problem[] {
   const found: Problem[] = [];
   const lines = text.split('\n');
   lines.forEach((line, i) => {
-    if (line.length > MAX_COLUMNS && !ONE_LITERAL.test(line))
+    if (line.length > MAX_COLUMNS && !ONE_LITERAL.test(line) && !WIDE.includes(file))
       found.push({ file, what: `line ${i + 1}: ${line.length} columns` });
     for (const word of FORBIDDEN) {
       if (word.test(line)) found.push({ file, what: `line ${i + 1}: ${word.source}` });

@@ -94,7 +94,7 @@ export class RecordedState {
 
   /** @param process the process whose memory the line changed; of a fork also the child's. */
   add(record: TraceRecord, process: number, child: number | undefined): void {
-    if (record.type === 'call' && /^execve/.test(record.name) && record.result === '0') {
+    if (record.type === 'call' && record.name.startsWith("execve") && record.result === '0') {
       this.sums.delete(process);
     }
     if (!('effect' in record) || record.effect === '') return;
@@ -136,7 +136,7 @@ export function firstDifference(replayer: Replayer): Difference | undefined {
     if (!('task' in record)) continue;
     const task = replayer.tasks.get(record.task) ?? before;
     const process = task?.process.id ?? record.task;
-    const child = record.type === 'call' && /child:/.test(record.effect) ? record.result : '';
+    const child = record.type === 'call' && record.effect.includes('child:') ? record.result : '';
     state.add(record, process, child === '' ? undefined : Number(child));
     if (!isComparable(record) && (report?.effect ?? '') === '') continue;
     const found = differences(record, report, effects);

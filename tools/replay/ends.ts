@@ -65,7 +65,7 @@ export function nameOf(vma: Vma): string {
   }
   if (vma.special !== '') return vma.special;
   const { mm } = vma;
-  if (vma.start <= mm.brk && vma.end >= mm.startBrk) return '[heap]';
+  if (vma.start < mm.brk && vma.end > mm.startBrk) return '[heap]';
   if (vma.start <= mm.startStack && vma.end >= mm.startStack) return '[stack]';
   return '';
 }

@@ -40,7 +40,12 @@ const CLONE_FILES = 0x400;
 const CLONE_THREAD = 0x10000;
 
 /** Which resource limit each RLIMIT_* number is. */
-const LIMITS: Readonly<Record<number, keyof Limits>> = { 2: 'data', 3: 'stack', 8: 'memlock', 9: 'as' };
+const LIMITS: Readonly<Record<number, keyof Limits>> = {
+  2: 'data',
+  3: 'stack',
+  8: 'memlock',
+  9: 'as',
+};
 
 export class Kernel {
   readonly system: System;
@@ -106,14 +111,15 @@ export class Kernel {
     for (const map of maps) {
       if (map.start < 0) continue; // [vsyscall] lies in the kernel's half
       const file = map.path.startsWith('/') ? this.execFile(map, opened, files) : null;
+      const special = map.path.startsWith('[v');
       const vma = new Vma(
         mm,
         map.start,
         map.end,
         flagsOf(map),
-        file === null ? map.start / PAGE_SIZE : map.offset / PAGE_SIZE,
+        file === null && !special ? map.start / PAGE_SIZE : map.offset / PAGE_SIZE,
         file,
-        /^\[v/.test(map.path) ? map.path : '',
+        special ? map.path : '',
       );
       insertVma(vma);
       mm.account(vma.flags, vma.pages);

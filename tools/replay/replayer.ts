@@ -11,6 +11,7 @@ import { errnoName } from '../../kernel/errors.ts';
 import { FAULT_OK, PF_INSTR, PF_USER, PF_WRITE } from '../../kernel/ports.ts';
 import { hex } from '../../kernel/types.ts';
 import type { Task } from '../../userspace/process.ts';
+import { VM_WRITE } from '../../userspace/vma.ts';
 import type {
   CallRecord,
   ExitRecord,
@@ -26,7 +27,7 @@ import { named, number } from './args.ts';
 import { Call, followRecorded, HANDLERS } from './calls.ts';
 import { changeTokens, countersOf, faultTokens, NO_COUNTERS } from './effects.ts';
 import { Descriptors, RecordedFiles } from './files.ts';
-import { Kernel } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
 import { defaultLayout } from './layout.ts';
 import {
   isAddressCall,
@@ -133,9 +134,9 @@ export class Replayer {
       case 'gup':
         return this.gup(record);
       case 'signal':
-        return this.signal(task, record);
+        { this.signal(task, record); return; }
       case 'exit':
-        return this.exit(task, record);
+        { this.exit(task, record); return; }
       case 'map':
         return undefined;
     }
@@ -203,7 +204,7 @@ export class Replayer {
 
   private call(task: ReplayTask, record: CallRecord): LineReport | undefined {
     task.process.tally.call(record.name);
-    if (/^execve(at)?$/.test(record.name)) return this.execve(task, record);
+    if (/^execve(at)?$/.test(record.name)) { this.execve(task, record); return; }
     if (/^(clone3?|fork|vfork)$/.test(record.name)) return this.clone(task, record);
     const handler = HANDLERS[record.name];
     if (handler === undefined) return undefined;
@@ -292,8 +293,9 @@ export class Replayer {
     task.process.tally.refused++;
     // An access beyond the end of a file makes tables before it is refused; others make nothing.
     if (record.signal === 'SIGBUS') {
+      const writable = ((task.task.mm.vmas.at(record.address)?.flags ?? 0) & VM_WRITE) !== 0;
       this.kernel.fault.reset();
-      this.kernel.access(task.task, record.address, PF_USER);
+      this.kernel.access(task.task, record.address, PF_USER | (writable ? PF_WRITE : 0));
     }
   }
 
