@@ -15,7 +15,6 @@ import {
   PG_vmalloc,
   PG_zero,
 } from '../kernel/page.ts';
-import type { AddressSpace } from '../kernel/ports.ts';
 import { _PAGE_PRESENT, _PAGE_PSE, ptePfn } from '../kernel/pte.ts';
 import { hex, NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { Inode } from '../userspace/file.ts';
@@ -101,20 +100,14 @@ export function ownerOf(system: System, pfn: number): FrameOwner {
 /** Every process and address that maps the frame, found through the reverse map. */
 export function mappingsOf(system: System, pfn: Pfn): FrameMapping[] {
   const found: FrameMapping[] = [];
-  const mmOf = (space: AddressSpace): Mm | undefined =>
-    [...system.mms].find((mm) => mm.root === space.root);
-  system.machine.rmap.walk(
-    pfn,
-    (space, va) => mmOf(space)?.maps(va, pfn) ?? false,
-    (space, va) => {
-      for (const task of system.tasks.values()) {
-        if (task.mm.root === space.root && task.pid === task.tgid) {
-          found.push({ pid: task.pid, comm: task.comm, va });
-        }
+  system.machine.rmap.walk(pfn, (space, va) => {
+    for (const task of system.tasks.values()) {
+      if (task.mm.root === space.root && task.pid === task.tgid) {
+        found.push({ pid: task.pid, comm: task.comm, va });
       }
-      return true;
-    },
-  );
+    }
+    return true;
+  });
   return found;
 }
 
