@@ -10,6 +10,8 @@ import { InputError } from '../kernel/index.ts';
 import { register as registerAlloc } from './commands/alloc.ts';
 import { register as registerBoot } from './commands/boot.ts';
 import { register as registerReplay } from './commands/replay.ts';
+import { register as registerRun } from './commands/run.ts';
+import { register as registerVerify } from './commands/verify.ts';
 import { manifest } from './version.ts';
 
 /** Each command's file, by what it adds to the program. Add a line here for a new command. */
@@ -17,6 +19,8 @@ const commands: readonly ((program: Command) => void)[] = [
   registerAlloc,
   registerBoot,
   registerReplay,
+  registerRun,
+  registerVerify,
 ];
 
 function build(): Command {

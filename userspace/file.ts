@@ -23,6 +23,8 @@ export class Inode implements PageOwner {
   size: number;
   unlinked = false;
   readonly cache = new PageCache();
+  /** Pages of shared memory that are swapped out: index -> slot. */
+  readonly swapped = new Map<number, number>();
   /** Mappings of the file (i_mmap). */
   readonly mappings: Vma[] = [];
   /** Pages of shared memory charged against the commit limit (shmem without NORESERVE). */

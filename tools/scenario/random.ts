@@ -6,61 +6,7 @@
 // and then the kernels must agree on the error. Every choice comes from the seeded generator.
 
 import { below, chance, pick, type Prng } from '../../kernel/prng.ts';
-
-/** What a scenario is about: which calls come how often. */
-export const TOPICS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  anon: { map: 8, unmap: 4, protect: 6, advise: 5, access: 12, look: 3 },
-  madvise: { map: 4, unmap: 1, protect: 2, advise: 14, access: 12, look: 3, fork: 1 },
-  mremap: { map: 6, unmap: 2, protect: 3, move: 10, access: 8, advise: 2, look: 3 },
-  place: { map: 14, unmap: 8, move: 4, protect: 3, look: 3, access: 3 },
-  heap: { brk: 10, map: 3, unmap: 2, protect: 3, access: 10, advise: 3, look: 3, move: 2, fork: 1 },
-  mlock: { map: 5, lock: 10, unmap: 2, protect: 3, access: 8, advise: 2, look: 3, fork: 1 },
-  fork: { map: 4, fork: 3, exit: 1, access: 14, protect: 4, unmap: 2, advise: 3, move: 2, look: 3 },
-  file: {
-    map: 3,
-    file: 8,
-    fileio: 5,
-    access: 12,
-    protect: 2,
-    unmap: 2,
-    sync: 2,
-    advise: 2,
-    look: 3,
-  },
-  stack: { stack: 8, map: 3, protect: 2, access: 3, look: 3, grow: 6, unmap: 2, lock: 1, fork: 1 },
-  guard: {
-    map: 4,
-    guard: 10,
-    access: 10,
-    unmap: 2,
-    protect: 3,
-    advise: 3,
-    look: 3,
-    fork: 1,
-    move: 2,
-  },
-  swap: { map: 4, advise: 8, access: 12, fork: 2, exit: 1, protect: 2, move: 2, look: 3, file: 1 },
-  thp: { map: 6, access: 10, advise: 6, fork: 1, exit: 1, protect: 3, unmap: 3, move: 3, look: 3 },
-  mixed: {
-    map: 6,
-    unmap: 3,
-    protect: 4,
-    advise: 5,
-    access: 14,
-    move: 4,
-    brk: 2,
-    lock: 3,
-    fork: 2,
-    exit: 1,
-    file: 4,
-    fileio: 3,
-    sync: 1,
-    guard: 1,
-    stack: 1,
-    grow: 1,
-    look: 3,
-  },
-};
+import { ADVICE, MAP_EXTRA, PAGES, PROCESS_NAMES, PROT, TOPICS } from './topics.ts';
 
 interface Region {
   readonly name: string;
@@ -73,46 +19,6 @@ interface Proc {
   readonly regions: Region[];
   readonly fds: string[];
 }
-
-const ADVICE = [
-  'DONTNEED',
-  'DONTNEED',
-  'DONTNEED',
-  'FREE',
-  'FREE',
-  'POPULATE_READ',
-  'POPULATE_READ',
-  'POPULATE_WRITE',
-  'POPULATE_WRITE',
-  'WIPEONFORK',
-  'KEEPONFORK',
-  'DONTFORK',
-  'DOFORK',
-  'HUGEPAGE',
-  'NOHUGEPAGE',
-  'REMOVE',
-  'WILLNEED',
-  'COLD',
-  'PAGEOUT',
-  'NORMAL',
-  'SEQUENTIAL',
-  'RANDOM',
-  'DONTDUMP',
-  'DODUMP',
-  'DONTNEED_LOCKED',
-  'MERGEABLE',
-  'COLLAPSE',
-] as const;
-const PROT = [
-  'PROT_READ|PROT_WRITE',
-  'PROT_READ|PROT_WRITE',
-  'PROT_READ',
-  'PROT_NONE',
-  'PROT_READ|PROT_EXEC',
-  'PROT_WRITE',
-] as const;
-const PAGES = [1, 1, 2, 3, 4, 4, 8, 8, 16, 16, 25, 32, 64] as const;
-const PROCESS_NAMES = ['c', 'd', 'e', 'f', 'g'];
 
 class Generator {
   readonly lines: string[] = [];
@@ -225,8 +131,7 @@ class Generator {
     const kind = chance(this.prng, 0.8) ? 'MAP_PRIVATE' : 'MAP_SHARED';
     let flags = `${kind}|MAP_ANONYMOUS`;
     let at = 'NULL';
-    if (chance(this.prng, 0.12))
-      flags += `|${pick(this.prng, ['MAP_NORESERVE', 'MAP_STACK', 'MAP_POPULATE', 'MAP_LOCKED', 'MAP_32BIT'])}`;
+    if (chance(this.prng, 0.12)) flags += `|${pick(this.prng, MAP_EXTRA)}`;
     if (chance(this.prng, this.topic === 'place' ? 0.5 : 0.2)) {
       at = this.range().at;
       const fixed = pick(this.prng, ['', '|MAP_FIXED', '|MAP_FIXED', '|MAP_FIXED_NOREPLACE']);
@@ -429,7 +334,8 @@ class Generator {
     const fixed = chance(p, 0.2);
     const at = fixed ? this.range().at : 'NULL';
     const flags = kind + (fixed ? '|MAP_FIXED' : chance(p, 0.1) ? '|MAP_POPULATE' : '');
-    const call = `mmap(${at}, ${this.size(pages)}, ${this.prot()}, ${flags}, ${fd}, ${this.size(below(p, 12))})`;
+    const rest = `${flags}, ${fd}, ${this.size(below(p, 12))}`;
+    const call = `mmap(${at}, ${this.size(pages)}, ${this.prot()}, ${rest})`;
     this.bind('m', pages, call);
   }
 

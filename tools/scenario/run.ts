@@ -64,6 +64,19 @@ export class Runner {
     }
   }
 
+  /** An address as `name + offset`, where a name of the process is at most 1 GiB below; else ''. */
+  nameOf(proc: string, va: bigint): string {
+    let best = '';
+    let distance = 1n << 30n;
+    for (const [name, value] of this.procs.get(proc)?.names ?? []) {
+      if (value < 4096n || va < value || va - value >= distance) continue;
+      distance = va - value;
+      best = name;
+    }
+    if (best === '' || distance === 0n) return best;
+    return `${best} + ${distance % 1024n === 0n ? `${distance / 1024n}K` : String(distance)}`;
+  }
+
   private addProc(name: string, names: Iterable<readonly [string, bigint]>): void {
     this.procs.set(name, { id: this.nprocs++, names: new Map(names), minflt: 0, majflt: 0 });
   }

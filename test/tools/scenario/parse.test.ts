@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../kernel/errors.ts';
 import { below, pick, type Prng } from '../../../kernel/prng.ts';
 import { parseScenario } from '../../../tools/scenario/parse.ts';
-import { randomScenario, TOPICS } from '../../../tools/scenario/random.ts';
+import { randomScenario } from '../../../tools/scenario/random.ts';
+import { TOPICS } from '../../../tools/scenario/topics.ts';
 import { evaluate } from '../../../tools/scenario/syntax.ts';
 
 const FOLDER = new URL('../../scenarios/', import.meta.url);
