@@ -6,3 +6,8 @@ export const MM_FILEPAGES = 0;
 export const MM_ANONPAGES = 1;
 export const MM_SWAPENTS = 2;
 export const MM_SHMEMPAGES = 3;
+
+/** The name that /proc/PID/status gives to a kind. */
+export function rssName(kind: number): string {
+  return ['RssFile', 'RssAnon', 'VmSwap', 'RssShmem'][kind];
+}
