@@ -15,6 +15,7 @@
 // Not modelled: 5 levels, protection keys, memory types. A walk that leaves RAM reads all ones.
 
 import { assert } from './errors.ts';
+import { tableIndex } from './pgtable.ts';
 import type { PhysMem } from './physmem.ts';
 import { PF_INSTR, PF_PROT, PF_RSVD, PF_USER, PF_WRITE } from './ports.ts';
 import {
@@ -30,7 +31,7 @@ import {
   RSVD_HI_MASK,
 } from './pte.ts';
 import { SIZE_1G, SIZE_2M, SIZE_4K } from './tlb-array.ts';
-import { hiOf, NO_PFN, PAGE_SIZE, type Pfn } from './types.ts';
+import { NO_PFN, PAGE_SIZE, type Pfn } from './types.ts';
 
 /** The control bits that decide what an access may do. */
 export interface CpuFeatures {
@@ -290,14 +291,6 @@ export class Walker {
     this.pfn &= level === 2 ? ~0x1ff : ~0x3ffff; // bit 12 is PAT
     return result;
   }
-}
-
-/** Index of an address in the table of a level, 4 the top. */
-export function tableIndex(va: number, level: number): number {
-  const hi = hiOf(va);
-  if (level === 4) return (hi >> 7) & 511;
-  if (level === 3) return ((va >>> 30) | (hi << 2)) & 511;
-  return (va >>> (level === 2 ? 21 : 12)) & 511;
 }
 
 /** The physical address that `va` is mapped to by the tables under `root`, or -1. No effects. */
