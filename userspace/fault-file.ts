@@ -8,7 +8,9 @@
 //
 // Fault-around looks at 16 pages: from the multiple of 16 in the page table below the address, or
 // from the first page of the mapping in this table, to its end, cut at the end of the mapping, of
-// the table and of the file. It maps what is cached, but for the page that the read-ahead marked.
+// the table and of the file. It maps what is cached, but for the page that the read-ahead marked;
+// of a large folio that lies in the mapping, the table and the file as a whole, all its pages, also
+// those outside the window.
 // Source: Linux 6.18 mm/memory.c: do_read_fault(), do_cow_fault(), do_shared_fault(),
 // do_fault_around(), finish_fault(); mm/filemap.c: filemap_map_pages().
 
@@ -61,21 +63,44 @@ function mapAround(vma: Vma, pmd: number, va: VirtAddr, window: number): boolean
   }
   let done = false;
   let hits = 0;
-  for (let i = from; i <= to; i++) {
+  for (let i = from; i <= to;) {
     const pfn = inode.cache.get(i);
-    if (pfn === NO_PFN || pages.hasFlags(pages.head(pfn), PG_readahead)) continue;
+    const head = pfn === NO_PFN ? NO_PFN : pages.head(pfn);
+    if (head === NO_PFN || pages.hasFlags(head, PG_readahead)) {
+      i++;
+      continue;
+    }
     if (mm.pgt.isNone(pmd) && !mm.pgt.allocPteTable(pmd)) return false;
-    const at = (va - (index - i) * PAGE_SIZE) as VirtAddr;
-    const pte = mm.pgt.pteIn(pmd, at);
-    const { words } = mm.system.machine.mem;
-    if (!pteNone(words[pte], words[pte + 1])) continue;
-    mapFilePage(vma, pte, pfn, false);
-    hits++;
-    if (i === index) done = true;
+    const nr = 1 << pages.compoundOrder(head);
+    const start = i - (pfn - head);
+    const whole = nr > 1 && folioFits(vma, va - (index - start) * PAGE_SIZE, start, nr);
+    const first = whole ? start : i;
+    const stop = whole ? start + nr : Math.min(start + nr, to + 1);
+    for (i = first; i < stop; i++) {
+      if (!mapIfEmpty(vma, pmd, va - (index - i) * PAGE_SIZE, (head + i - start) as Pfn)) continue;
+      hits++;
+      if (i === index) done = true;
+    }
   }
   cacheHit(vma.file!, hits);
   if (trace.on) trace.emit(mm_filemap_map_pages, inode.id, from, to);
   return done;
+}
+
+/** Maps a cached page unless something is there already. */
+function mapIfEmpty(vma: Vma, pmd: number, va: number, pfn: Pfn): boolean {
+  const { words } = vma.mm.system.machine.mem;
+  const pte = vma.mm.pgt.pteIn(pmd, va);
+  if (!pteNone(words[pte], words[pte + 1])) return false;
+  mapFilePage(vma, pte, pfn, false);
+  return true;
+}
+
+/** Do `nr` pages from va on, pages `first` … of the file, lie in one table, mapping and file? */
+function folioFits(vma: Vma, va: number, first: number, nr: number): boolean {
+  if (va < vma.start || va + nr * PAGE_SIZE > vma.end) return false;
+  if (((va >>> 12) & (PTRS_PER_TABLE - 1)) + nr > PTRS_PER_TABLE) return false;
+  return first + nr <= vma.file!.inode.sizePages;
 }
 
 /** Fetches the page and maps it: a read, or a write to shared memory. */
@@ -111,11 +136,7 @@ function fitsWhole(vma: Vma, va: VirtAddr, pfn: number, head: Pfn): boolean {
   const nr = 1 << pages.compoundOrder(head);
   if (nr === 1) return false;
   const before = pfn - head;
-  const inVma = vma.indexOf(va) - vma.pgoff;
-  const slot = (va >>> 12) & (PTRS_PER_TABLE - 1);
-  if (inVma < before || inVma + nr - before > vma.pages) return false;
-  if (slot < before || slot + nr - before > PTRS_PER_TABLE) return false;
-  if (vma.indexOf(va) - before + nr > vma.file!.inode.sizePages) return false;
+  if (!folioFits(vma, va - before * PAGE_SIZE, vma.indexOf(va) - before, nr)) return false;
   const pte = mm.pgt.pteAt(va) - before * 2;
   for (let i = 0; i < nr; i++) {
     if (!pteNone(mem.words[pte + 2 * i], mem.words[pte + 2 * i + 1])) return false;

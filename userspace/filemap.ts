@@ -9,7 +9,8 @@
 //
 // Source: Linux 6.18 mm/filemap.c: filemap_fault(), do_sync_mmap_readahead(); mm/readahead.c;
 // mm/shmem.c: shmem_fault(); mm/truncate.c. Contents of disk files that were never written are
-// zeros. Not modelled: large folios made by read-ahead, the device's time.
+// zeros. Each window that a mark starts is made of folios four times as large as the one before it,
+// where the file system has large folios. Not modelled: the device's time.
 
 import { GFP_HIGHUSER_MOVABLE, __GFP_ZERO } from '../kernel/gfp.ts';
 import { PG_dirty, PG_lru, PG_readahead, PG_swapbacked, PG_uptodate } from '../kernel/page.ts';
@@ -18,7 +19,7 @@ import {
   mm_filemap_add_to_page_cache,
   mm_filemap_delete_from_page_cache,
 } from '../kernel/trace.ts';
-import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
+import { NO_PFN, PAGE_SIZE, alignDown, alignUp, type Pfn } from '../kernel/types.ts';
 import { FAULT_TRIED } from './fault-flags.ts';
 import type { File, Inode } from './file.ts';
 import type { System } from './system.ts';
@@ -32,6 +33,9 @@ export const FETCH_RETRY = -4;
 
 /** Misses more than hits after which a mapping's misses read nothing ahead (MMAP_LOTSAMISS). */
 const LOTS_OF_MISSES = 100;
+
+/** Order of the largest folio that read-ahead makes (MAX_PAGECACHE_ORDER). */
+const MAX_READ_ORDER = 9;
 
 /** The frame of a page for a fault in a mapping of the file, or FETCH_*. */
 export function fetchPage(vma: Vma, index: number, flags: number): number {
@@ -78,6 +82,7 @@ function readAround(system: System, vma: Vma, file: File, index: number): void {
     ra.size = window;
     ra.asyncSize = window / 4;
   }
+  ra.order = 0;
   readWindow(system, file);
 }
 
@@ -91,9 +96,10 @@ function readMarked(system: System, vma: Vma, file: File, index: number, pfn: Pf
   if (!pages.hasFlags(head, PG_readahead)) return;
   pages.clearFlags(head, PG_readahead);
   const max = system.sysctl.readAheadPages;
-  if (index === ra.start + ra.size - ra.asyncSize) {
+  const nr = 1 << pages.compoundOrder(head);
+  if (index === alignDown(ra.start + ra.size - ra.asyncSize, nr)) {
     ra.start += ra.size;
-    ra.size = nextWindow(ra.size, max);
+    ra.size = Math.max(ra.size, nextWindow(ra.size, max));
   } else {
     // The mark is of another window: the next hole after it starts a new one.
     let start = index + 1;
@@ -102,12 +108,18 @@ function readMarked(system: System, vma: Vma, file: File, index: number, pfn: Pf
     ra.size = nextWindow(start - index + 1, max);
     ra.start = start;
   }
+  ra.order = Math.min(ra.order + 2, MAX_READ_ORDER);
+  if (system.sysctl.largeFolios) {
+    const end = alignDown(ra.start + ra.size, 1 << ra.order);
+    if (end > ra.start) ra.size = end - ra.start;
+  }
   ra.asyncSize = ra.size;
   readWindow(system, file);
 }
 
 function nextWindow(size: number, max: number): number {
-  return Math.min(max, size < max / 16 ? size * 4 : size * 2);
+  if (size < max / 16) return size * 4;
+  return size <= max / 2 ? size * 2 : max;
 }
 
 /** Reads the window of `file.ra`, up to the end of the file, and marks its page. */
@@ -115,12 +127,27 @@ function readWindow(system: System, file: File): void {
   const { inode, ra } = file;
   const count = Math.min(ra.size, inode.sizePages - ra.start);
   const mark = ra.start + count - ra.asyncSize;
-  for (let i = ra.start; i < ra.start + count; i++) {
-    if (inode.cache.get(i) !== NO_PFN) continue;
-    const pfn = addPage(system, inode, i, false);
-    if (pfn === NO_PFN) return;
-    if (i === mark) system.machine.pages.setFlags(pfn, PG_readahead);
+  const end = ra.start + count;
+  for (let i = ra.start; i < end;) {
+    if (inode.cache.get(i) !== NO_PFN) {
+      // Without large folios the rest is read around what is there; a run of folios ends here.
+      if (system.sysctl.largeFolios && ra.order > 0) return;
+      i++;
+      continue;
+    }
+    let order = system.sysctl.largeFolios ? Math.min(ra.order, log2(ra.size)) : 0;
+    while (order > 0 && (i % (1 << order) !== 0 || i + (1 << order) > end)) order--;
+    if (!addFolio(system, inode, i, order)) return;
+    if (i === alignUp(mark, 1 << order)) {
+      system.machine.pages.setFlags(inode.cache.get(i), PG_readahead);
+    }
+    system.fault.order = Math.max(system.fault.order, order);
+    i += 1 << order;
   }
+}
+
+function log2(n: number): number {
+  return 31 - Math.clz32(n);
 }
 
 /** Brings [first, end) of a disk file into the cache, without marks: read(2), MADV_WILLNEED. */

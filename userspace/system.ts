@@ -35,6 +35,8 @@ export interface Sysctl {
   /** Pages of read-ahead of a disk file; 0 is off. */
   readAheadPages: number;
   thp: 'always' | 'madvise' | 'never';
+  /** The disk file system has folios of several pages. */
+  largeFolios: boolean;
   /** The kernel was built with KSM, with swap (CONFIG_KSM, CONFIG_SWAP). */
   ksm: boolean;
   swapConfigured: boolean;
@@ -56,6 +58,7 @@ const DEFAULT_SYSCTL: Sysctl = {
   faultAroundPages: 16,
   readAheadPages: 32,
   thp: 'madvise',
+  largeFolios: true,
   ksm: true,
   swapConfigured: true,
 };

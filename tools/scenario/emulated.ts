@@ -57,7 +57,7 @@ export class EmulatedTarget implements Target {
       ...(cpus === undefined ? {} : { cpus }),
       ...(swap === undefined ? {} : { swap }),
       ...(limit === undefined ? {} : { limit }),
-      sysctl: { thp },
+      sysctl: { thp, largeFolios: false },
     });
     this.system = system;
     this.sys = new Syscalls(system);
