@@ -1,0 +1,123 @@
+// Two recordings as two processes on one emulated kernel, side by side.
+//
+//     left  record record record …      each is advanced in turn, by its share of its own length,
+//     right rec rec rec rec rec rec …   so that both begin and end together
+//
+// Both stop just before their first process ends: then one address of each is explained, and all
+// RAM is counted. After that both run to their ends, and every frame must be back.
+
+import type { Task } from '../userspace/process.ts';
+import { explain, telling, type Explanation } from './explain.ts';
+import { countFrames, type FrameCounts } from './frames.ts';
+import { endsProcess, machineOf } from './replay/open.ts';
+import { RecordedFiles } from './replay/files.ts';
+import { Kernel } from './replay/kernel.ts';
+import { Replayer, type ReplayProcess } from './replay/replayer.ts';
+import { readRecording } from './trace/read.ts';
+import type { Recording } from './trace/record.ts';
+import type { FaultName, Tally } from './replay/tally.ts';
+
+/** RAM of the machine that runs both: plenty for what is compared. */
+const RAM = 4 * 2 ** 30;
+
+/** One side of a comparison, its processes taken together. */
+export interface Side {
+  readonly label: string;
+  readonly path: string;
+  readonly recording: Recording;
+  readonly processes: readonly ReplayProcess[];
+  readonly mappings: number;
+  /** Resident pages and page tables over the run, of its first process. */
+  readonly tally: Tally;
+  readonly program: string;
+  readonly explanation: Explanation | undefined;
+  readonly root: number;
+  readonly stopLine: number;
+}
+
+export interface Comparison {
+  readonly left: Side;
+  readonly right: Side;
+  readonly ramBytes: number;
+  /** All RAM while both programs are at their ends but still there. */
+  readonly frames: FrameCounts;
+  /** Frames that are not back when both are gone, beside the page cache: 0. */
+  readonly lost: number;
+}
+
+/** Reads both recordings, runs them together, and gathers what there is to say. */
+export async function compare(paths: readonly [string, string]): Promise<Comparison> {
+  const recordings = [await readRecording(paths[0]), await readRecording(paths[1])] as const;
+  const kernel = new Kernel(machineOf(recordings[0], RAM));
+  const empty = countFrames(kernel.system);
+  const files = new RecordedFiles(kernel);
+  const left = new Replayer(kernel, recordings[0], files);
+  const right = new Replayer(kernel, recordings[1], files);
+  together(left, right);
+  const frames = countFrames(kernel.system);
+  const sides = [side(left, paths[0]), side(right, paths[1])] as const;
+  left.run();
+  right.run();
+  // Nothing but the page cache may be left over.
+  const after = countFrames(kernel.system);
+  const taken = (c: FrameCounts): number => c.total - c.free - c.files;
+  return {
+    left: sides[0],
+    right: sides[1],
+    ramBytes: RAM,
+    frames,
+    lost: taken(after) - taken(empty),
+  };
+}
+
+/** Advances both in step until each is just before the end of its first process. */
+function together(left: Replayer, right: Replayer): void {
+  const share = (r: Replayer): number =>
+    r.done || endsProcess(r) ? Infinity : r.next / r.recording.records.length;
+  for (;;) {
+    const [a, b] = [share(left), share(right)];
+    if (a === Infinity && b === Infinity) return;
+    (a <= b ? left : right).step();
+  }
+}
+
+function side(replayer: Replayer, path: string): Side {
+  const processes = [...replayer.processes.values()];
+  const first = processes[0];
+  if (first === undefined) throw new Error(`${path}: no process ran`);
+  const task = taskOf(replayer, first);
+  const va = task === undefined ? undefined : telling(task.mm);
+  return {
+    label: labelOf(first.program, path),
+    path,
+    recording: replayer.recording,
+    processes,
+    mappings: task?.mm.vmas.size ?? 0,
+    tally: first.tally,
+    program: first.program,
+    explanation: task === undefined || va === undefined ? undefined : explain(task.mm, va),
+    root: task?.mm.root ?? 0,
+    stopLine: replayer.recording.records[replayer.next - 1]?.line ?? 0,
+  };
+}
+
+function taskOf(replayer: Replayer, process: ReplayProcess): Task | undefined {
+  const [id] = process.live;
+  return id === undefined ? undefined : replayer.tasks.get(id)?.task;
+}
+
+/** What a column is headed with: the language where the name tells it. */
+function labelOf(program: string, path: string): string {
+  if (/python/.test(program)) return 'Python';
+  if (/-go\.trace/.test(path)) return 'Go';
+  return program.slice(program.lastIndexOf('/') + 1).slice(0, 12);
+}
+
+/** A number of a side's tally, over all its processes. */
+export function sum(side: Side, of: (tally: Tally) => number): number {
+  return side.processes.reduce((total, p) => total + of(p.tally), 0);
+}
+
+export function faultsOf(side: Side, kind: FaultName): number {
+  return sum(side, (t) => t.faults.get(kind) ?? 0);
+}
