@@ -9,6 +9,10 @@ import { Command, CommanderError } from 'commander';
 import { InputError } from '../kernel/index.ts';
 import { register as registerAlloc } from './commands/alloc.ts';
 import { register as registerBoot } from './commands/boot.ts';
+import { register as registerCompare } from './commands/compare.ts';
+import { register as registerExplain } from './commands/explain.ts';
+import { register as registerFsck } from './commands/fsck.ts';
+import { register as registerOwner } from './commands/owner.ts';
 import { register as registerReplay } from './commands/replay.ts';
 import { register as registerRun } from './commands/run.ts';
 import { register as registerVerify } from './commands/verify.ts';
@@ -18,6 +22,10 @@ import { manifest } from './version.ts';
 const commands: readonly ((program: Command) => void)[] = [
   registerAlloc,
   registerBoot,
+  registerCompare,
+  registerExplain,
+  registerFsck,
+  registerOwner,
   registerReplay,
   registerRun,
   registerVerify,

@@ -108,8 +108,8 @@ function taskOf(replayer: Replayer, process: ReplayProcess): Task | undefined {
 
 /** What a column is headed with: the language where the name tells it. */
 function labelOf(program: string, path: string): string {
-  if (/python/.test(program)) return 'Python';
-  if (/-go\.trace/.test(path)) return 'Go';
+  if (program.includes('python')) return 'Python';
+  if (path.includes('-go.trace')) return 'Go';
   return program.slice(program.lastIndexOf('/') + 1).slice(0, 12);
 }
 

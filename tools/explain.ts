@@ -13,8 +13,10 @@ import {
   VM_NORESERVE,
   VM_RAND_READ,
   VM_SEQ_READ,
+  permsOf,
   type Vma,
 } from '../userspace/vma.ts';
+import { vmaName } from '../userspace/proc.ts';
 import {
   entryHex,
   LEVEL_NAMES,
@@ -26,7 +28,6 @@ import {
   type WalkStep,
 } from './inspect.ts';
 import { ownerOf, type FrameOwner } from './owner.ts';
-import { nameOf, permsOf } from './replay/ends.ts';
 
 export interface Explanation {
   readonly va: number;
@@ -75,14 +76,14 @@ function mappingInfo(vma: Vma, va: number): MappingInfo {
   note(VM_NORESERVE, 'not reserved');
   note(VM_RAND_READ, 'read at random');
   note(VM_SEQ_READ, 'read in sequence');
-  const name = nameOf(vma);
-  const shared = permsOf(vma).endsWith('s') ? 'shared' : 'private';
+  const name = vmaName(vma);
+  const shared = permsOf(vma.flags).endsWith('s') ? 'shared' : 'private';
   const what =
     vma.file !== null ? `${shared} file` : vma.special !== '' ? 'the kernel’s own' : 'anonymous';
   return {
     start: vma.start,
     end: vma.end,
-    perms: permsOf(vma),
+    perms: permsOf(vma.flags),
     name,
     what,
     page,

@@ -2,14 +2,7 @@
 //
 //     free + boot + page tables + slab + anonymous + files + kernel = all frames of RAM
 
-import {
-  PG_anon,
-  PG_pcp,
-  PG_reserved,
-  PG_slab,
-  PG_table,
-  PG_zero,
-} from '../kernel/page.ts';
+import { PG_anon, PG_pcp, PG_reserved, PG_slab, PG_table, PG_zero } from '../kernel/page.ts';
 import { PAGE_SIZE } from '../kernel/types.ts';
 import { Inode } from '../userspace/file.ts';
 import type { System } from '../userspace/system.ts';
@@ -48,7 +41,7 @@ export function countFrames(system: System): FrameCounts {
     if (booted.memblock.isRam(startPfn)) counts.boot += endPfn - startPfn;
   }
   booted.memblock.forEachFree((startPfn, endPfn) => {
-    for (let pfn = startPfn; pfn < endPfn; ) {
+    for (let pfn = startPfn; pfn < endPfn;) {
       const order = alloc.tables.freeOrder(pfn);
       if (order >= 0) {
         counts.free += 1 << order;

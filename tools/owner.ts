@@ -86,8 +86,8 @@ export function ownerOf(system: System, pfn: number): FrameOwner {
   const compound =
     (pages.flags(head) & PG_head) !== 0 ? `, folio of ${1 << pages.compoundOrder(head)}` : '';
   if ((flags & PG_anon) !== 0) {
-    const family = `family ${info.owner}, page ${hex(info.index >>> 0)}`;
-    return owner('anonymous', `anonymous memory, ${family}${compound}`, mappings);
+    const text = `anonymous memory of family ${info.owner} (anon_vma)${compound}`;
+    return owner('anonymous', text, mappings);
   }
   const inode = machine.rmap.owners.get(info.owner);
   if (inode instanceof Inode) {
@@ -116,8 +116,8 @@ function zoneText(system: System, pfn: number): string {
   if (pfn < 0 || pfn >= pages.nrFrames) return 'none';
   const zone = alloc.zones.find((z) => pfn >= z.startPfn && pfn < z.endPfn);
   if (zone === undefined) return 'none';
-  const free = Math.round((zone.free * PAGE_SIZE) / 2 ** 20);
-  return `${zone.name} of node ${zone.node}; ${free} MiB of it are free`;
+  const mib = (frames: number): number => Math.round((frames * PAGE_SIZE) / 2 ** 20);
+  return `${zone.name}, node ${zone.node}: ${mib(zone.free)} of ${mib(zone.managed)} MiB are free`;
 }
 
 /** Whose page table a frame is, its level, and the addresses that it serves. */

@@ -1,6 +1,7 @@
 // `pagewalk replay TRACE…`: what a recording of a real program does to the emulated machine.
 
 import type { Command } from 'commander';
+import { recordingPath } from '../examples.ts';
 import { openInput } from '../input.ts';
 import { parseTlb, replayLackey, type LackeyCounts, type TlbShape } from '../lackey-replay.ts';
 import { JsonLines } from '../output.ts';
@@ -31,7 +32,7 @@ export function register(program: Command): void {
       [],
     )
     .action(async (paths: string[], options: Options) => {
-      for (const path of paths) await replayOne(path, options);
+      for (const path of paths) await replayOne(recordingPath(path), options);
     });
 }
 

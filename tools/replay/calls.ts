@@ -207,7 +207,7 @@ export const HANDLERS: Readonly<Record<string, Handler | undefined>> = {
   dup: duplicate,
   dup2: duplicate,
   dup3: duplicate,
-  fcntl: (c) => ((c.record.args[1] ?? '').startsWith("F_DUPFD") ? duplicate(c) : undefined),
+  fcntl: (c) => ((c.record.args[1] ?? '').startsWith('F_DUPFD') ? duplicate(c) : undefined),
   close: (c) => {
     if (!c.failed) c.task.process.files.close(c.num(0));
     return undefined;

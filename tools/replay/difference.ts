@@ -83,7 +83,8 @@ export interface Difference {
   readonly differences: readonly LineDifference[];
   readonly rule: Rule;
   readonly ours: Counters | undefined;
-  readonly recorded: Counters;
+  /** Undefined where the recording holds no changes. */
+  readonly recorded: Counters | undefined;
   /** The chain from the address to the frame, after the line. */
   readonly chain: readonly string[];
 }
@@ -94,7 +95,7 @@ export class RecordedState {
 
   /** @param process the process whose memory the line changed; of a fork also the child's. */
   add(record: TraceRecord, process: number, child: number | undefined): void {
-    if (record.type === 'call' && record.name.startsWith("execve") && record.result === '0') {
+    if (record.type === 'call' && record.name.startsWith('execve') && record.result === '0') {
       this.sums.delete(process);
     }
     if (!('effect' in record) || record.effect === '') return;
@@ -147,7 +148,7 @@ export function firstDifference(replayer: Replayer): Difference | undefined {
       differences: found,
       rule: ruleOf(record, report, replayer.kernel.fault),
       ours: task === undefined ? undefined : countersOf(task.task.mm),
-      recorded: state.of(process),
+      recorded: effects ? state.of(process) : undefined,
       chain:
         record.type === 'fault' && task !== undefined
           ? explanationText(explain(task.task.mm, record.address), task.task.mm.root)
@@ -185,7 +186,7 @@ export function differenceText(path: string, d: Difference): string[] {
   const state = (c: Counters): string =>
     `anon ${c.anon}, file ${c.file}, shmem ${c.shmem}, swap ${c.swap} pages; tables ${c.pt} bytes`;
   if (d.ours !== undefined) lines.push(`  ours     ${state(d.ours)}`);
-  lines.push(`  recorded ${state(d.recorded)}`);
+  if (d.recorded !== undefined) lines.push(`  recorded ${state(d.recorded)}`);
   lines.push(`  rule     ${d.rule.text}`);
   lines.push(`           ${d.rule.file}, ${d.rule.name}`);
   if (d.chain.length > 0) lines.push('  the address, after the line:', ...d.chain);

@@ -5,14 +5,8 @@ import { PG_anon, PG_zero } from '../../kernel/page.ts';
 import { hex, PAGE_SIZE } from '../../kernel/types.ts';
 import type { Mm } from '../../userspace/mm.ts';
 import type { Task } from '../../userspace/process.ts';
-import {
-  VM_EXEC,
-  VM_MAYSHARE,
-  VM_PFNMAP,
-  VM_READ,
-  VM_WRITE,
-  type Vma,
-} from '../../userspace/vma.ts';
+import { vmaName } from '../../userspace/proc.ts';
+import { permsOf, VM_PFNMAP } from '../../userspace/vma.ts';
 import { forEachLeaf } from '../inspect.ts';
 import { countersOf } from './effects.ts';
 import type { EndReport, MapReport } from './report.ts';
@@ -44,30 +38,10 @@ export function mapsOf(mm: Mm): MapReport[] {
   return [...mm.vmas].map((vma) => ({
     start: hex(vma.start),
     end: hex(vma.end),
-    perms: permsOf(vma),
+    perms: permsOf(vma.flags),
     offset: vma.file === null ? 0 : vma.pgoff * PAGE_SIZE,
-    path: nameOf(vma),
+    path: vmaName(vma),
   }));
-}
-
-/** `rw-p`, as /proc/PID/maps shows it. */
-export function permsOf(vma: Vma): string {
-  const bit = (flag: number, letter: string): string => ((vma.flags & flag) !== 0 ? letter : '-');
-  const shared = (vma.flags & VM_MAYSHARE) !== 0 ? 's' : 'p';
-  return bit(VM_READ, 'r') + bit(VM_WRITE, 'w') + bit(VM_EXEC, 'x') + shared;
-}
-
-/** What /proc/PID/maps shows behind a mapping: a path, [heap], [stack], [vdso], or nothing. */
-export function nameOf(vma: Vma): string {
-  if (vma.file !== null) {
-    const { path, unlinked } = vma.file.inode;
-    return unlinked && !path.endsWith(' (deleted)') ? `${path} (deleted)` : path;
-  }
-  if (vma.special !== '') return vma.special;
-  const { mm } = vma;
-  if (vma.start < mm.brk && vma.end > mm.startBrk) return '[heap]';
-  if (vma.start <= mm.startStack && vma.end >= mm.startStack) return '[stack]';
-  return '';
 }
 
 /** The present pages as runs of the same kind. */

@@ -35,6 +35,9 @@ import {
 import type { MapRecord } from '../trace/record.ts';
 import type { RecordedFiles } from './files.ts';
 
+/** Programs lie below, what mmap() places above. */
+const MMAP_REGION = 2 ** 46;
+
 const CLONE_VM = 0x100;
 const CLONE_FILES = 0x400;
 const CLONE_THREAD = 0x10000;
@@ -130,6 +133,9 @@ export class Kernel {
     }
     mm.startBrk = brk as VirtAddr;
     mm.brk = brk as VirtAddr;
+    // mmap() places downwards from the top of what execve itself placed (interpreter, vdso).
+    const placed = maps.filter((m) => m.start > MMAP_REGION && m.path !== '[stack]');
+    if (placed.length > 0) mm.mmapBase = Math.max(...placed.map((m) => m.end)) as VirtAddr;
   }
 
   /** The break is where the recording says, before the program first moved it. */

@@ -2,7 +2,8 @@
 //
 //     text and data       as one mapping below the first brk, from the default address of a
 //                         position-independent program, or from 0x400000 below it
-//     interpreter, vdso   0x7ffff7fc2000..0x7ffff7fff000 where randomization is off
+//     interpreter, vdso   from the end of the first mapping that the kernel placed up to where it
+//                         begins to place, 0x7ffff7fff000, where randomization is off
 //     stack               132 KiB below 0x7ffffffff000
 //     anything else       that a later call changes and no call has made: put there, writable
 //
@@ -14,6 +15,7 @@ import type { CallRecord, MapRecord, TraceRecord } from '../trace/record.ts';
 const STACK_TOP = 0x7ffffffff000;
 const STACK_SIZE = 0x21000;
 const PIE_BASE = 0x555555554000;
+const MMAP_BASE = 0x7ffff7fff000;
 
 interface Range {
   start: number;
@@ -29,6 +31,7 @@ export function defaultLayout(records: readonly TraceRecord[], at: number): MapR
   const made: Range[] = [];
   const needed: Range[] = [];
   let brk: number | undefined;
+  let firstPlaced: Range | undefined;
   for (let i = at + 1; i < records.length; i++) {
     const r = records[i]!;
     if (!('task' in r) || r.task !== exec.task) continue;
@@ -39,7 +42,9 @@ export function defaultLayout(records: readonly TraceRecord[], at: number): MapR
       made.push({ start: brk, end: Math.max(brk, address(r.result)) });
     } else if (/^(mmap|mremap|shmat)$/.test(r.name)) {
       const length = r.name === 'mmap' ? argument(r, 1) : r.name === 'mremap' ? argument(r, 2) : 0;
-      made.push(pages(address(r.result), Math.max(length, 4096)));
+      const range = pages(address(r.result), Math.max(length, 4096));
+      made.push(range);
+      if (r.name === 'mmap' && argument(r, 0) === 0) firstPlaced ??= range;
     } else if (/^(mprotect|madvise|munmap|mlock2?)$/.test(r.name)) {
       const range = pages(argument(r, 0), argument(r, 1));
       if (!made.some((m) => m.start < range.end && range.start < m.end)) needed.push(range);
@@ -57,6 +62,8 @@ export function defaultLayout(records: readonly TraceRecord[], at: number): MapR
   };
   add(Math.min(base, brkStart - 4096), brkStart, 'rw-p', path);
   add(STACK_TOP - STACK_SIZE, STACK_TOP, 'rw-p', '[stack]');
+  const gap = MMAP_BASE - (firstPlaced?.end ?? MMAP_BASE);
+  if (gap > 0 && gap < 2 ** 24) add(MMAP_BASE - gap, MMAP_BASE, 'r-xp', '');
   for (const range of merged(needed)) add(range.start, range.end, 'rw-p', '');
   return maps.sort((a, b) => a.start - b.start);
 }

@@ -133,10 +133,14 @@ export class Replayer {
         return this.call(task, record);
       case 'gup':
         return this.gup(record);
-      case 'signal':
-        { this.signal(task, record); return; }
-      case 'exit':
-        { this.exit(task, record); return; }
+      case 'signal': {
+        this.signal(task, record);
+        return;
+      }
+      case 'exit': {
+        this.exit(task, record);
+        return;
+      }
       case 'map':
         return undefined;
     }
@@ -197,14 +201,17 @@ export class Replayer {
     if (fault === 'minor' || fault === 'major') {
       tokens.push(...faultTokens(kernel.fault, after.anon - before.anon));
     }
-    task.process.tally.fault(record, fault, kernel.fault, after.anon - before.anon);
+    task.process.tally.fault(record, fault, kernel.fault, before, after);
     task.process.tally.sample(after);
     return { line: record.line, fault, effect: tokens.join(' ') };
   }
 
   private call(task: ReplayTask, record: CallRecord): LineReport | undefined {
     task.process.tally.call(record.name);
-    if (/^execve(at)?$/.test(record.name)) { this.execve(task, record); return; }
+    if (/^execve(at)?$/.test(record.name)) {
+      this.execve(task, record);
+      return;
+    }
     if (/^(clone3?|fork|vfork)$/.test(record.name)) return this.clone(task, record);
     const handler = HANDLERS[record.name];
     if (handler === undefined) return undefined;

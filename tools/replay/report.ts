@@ -83,7 +83,7 @@ export function differences(
   if (record.type === 'fault') {
     const ours = report?.fault ?? 'none';
     const recorded = record.kind ?? 'minor or major';
-    const same = record.kind === undefined ? ours.startsWith("m") : ours === record.kind;
+    const same = record.kind === undefined ? ours.startsWith('m') : ours === record.kind;
     if (!same) found.push({ what: 'fault', ours, recorded });
   }
   if (record.type === 'call') {

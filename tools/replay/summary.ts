@@ -15,6 +15,7 @@ import type { TraceRecord } from '../trace/record.ts';
 const COST_NS: Readonly<Partial<Record<FaultName, number>>> = {
   'zeroed page': 1206,
   'zero page (read)': 493,
+  'zero page, written': 1206,
   'file, around': 1206,
   'file, one page': 1206,
   'copied: file page': 2150,
@@ -59,6 +60,7 @@ export function number(n: number): string {
 /** KiB or MiB, three digits at the least. */
 export function bytes(n: number): string {
   if (n < 10 * 2 ** 20) return `${number(n / 1024)} KiB`;
+  if (n >= 2 ** 30) return `${(n / 2 ** 30).toFixed(1)} GiB`;
   return `${(n / 2 ** 20).toFixed(1)} MiB`;
 }
 

@@ -21,6 +21,7 @@ import type { FaultKind } from './report.ts';
 export const FAULT_KINDS = [
   'zeroed page',
   'zero page (read)',
+  'zero page, written',
   'file, around',
   'file, one page',
   'copied: file page',
@@ -59,12 +60,18 @@ export class Tally {
   private every = 1;
   private skipped = 0;
 
-  fault(record: FaultRecord, kind: FaultKind, info: FaultInfo, anonChange: number): void {
+  fault(
+    record: FaultRecord,
+    kind: FaultKind,
+    info: FaultInfo,
+    before: Counters,
+    after: Counters,
+  ): void {
     if (kind === 'minor') this.minor++;
     if (kind === 'major') this.major++;
     if (record.by !== 'user') this.byKernel++;
     if (record.by === 'gup') this.gup++;
-    const name = nameOf(kind, info, anonChange);
+    const name = nameOf(kind, info, after.anon - before.anon, after.file - before.file);
     this.faults.set(name, (this.faults.get(name) ?? 0) + 1);
     if ((info.kinds & DID_AROUND) !== 0) this.aroundPages += Math.max(0, info.mapped - 1);
   }
@@ -99,17 +106,17 @@ export class Tally {
   }
 }
 
-function nameOf(kind: FaultKind, info: FaultInfo, anonChange: number): FaultName {
+function nameOf(kind: FaultKind, info: FaultInfo, anon: number, file: number): FaultName {
   if (kind === 'refused' || kind === 'none') return kind === 'none' ? 'was there already' : kind;
   const { kinds } = info;
   if ((kinds & DID_HUGE) !== 0) return 'huge page';
   if ((kinds & DID_ZERO) !== 0) return 'zero page (read)';
   if ((kinds & DID_SPECIAL) !== 0) return 'vdso data';
-  if ((kinds & DID_COW_FILE) !== 0) return 'copied: file page';
-  if ((kinds & DID_COPY) !== 0) return anonChange > 0 ? 'copied: file page' : 'copied: after fork';
+  if ((kinds & DID_COW_FILE) !== 0 || (anon > 0 && file < 0)) return 'copied: file page';
   if ((kinds & DID_REUSE) !== 0) return 'reused';
   if ((kinds & DID_AROUND) !== 0) return 'file, around';
   if ((kinds & DID_ANON) !== 0) return 'zeroed page';
+  if ((kinds & DID_COPY) !== 0) return anon > 0 ? 'zero page, written' : 'copied: after fork';
   if ((kinds & DID_FILE) !== 0) return 'file, one page';
-  return 'was there already';
+  return anon > 0 ? 'zero page, written' : 'was there already';
 }

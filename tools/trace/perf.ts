@@ -127,8 +127,10 @@ class PerfParser {
         return;
       case 'PERF_RECORD_COMM':
         if (rest.startsWith('exec: ')) {
-          this.command = rest.slice(6).replace(/:\d+\/\d+$/, '');
-          state.exec = { line: at.line, name: this.command, faults: [], maps: [] };
+          const name = rest.slice(6).replace(/:\d+\/\d+$/, '');
+          // The first is the one that only switches randomization off.
+          if (this.command === '' || this.command === 'setarch') this.command = name;
+          state.exec = { line: at.line, name, faults: [], maps: [] };
         }
         return;
       case 'PERF_RECORD_FORK': {

@@ -1,0 +1,68 @@
+// `pagewalk fsck RECORDING…`: proves a machine's structures sound at a point of a recording.
+
+import type { Command } from 'commander';
+import { KernelBug } from '../../kernel/errors.ts';
+import { fsckSystem } from '../../userspace/fsck.ts';
+import type { System } from '../../userspace/system.ts';
+import { recordingPath } from '../examples.ts';
+import { countFrames, mib, type FrameCounts } from '../frames.ts';
+import { lineReached, openReplay, parseLineNumber, parseSize, runTo } from '../replay/open.ts';
+
+interface Options {
+  readonly at?: number;
+  readonly json: boolean;
+  readonly ram?: number;
+}
+
+export function register(program: Command): void {
+  program
+    .command('fsck')
+    .description('prove a machine sound: one owner a frame, counts, lists, page tables')
+    .argument('<recording...>', 'recordings, or names of examples')
+    .option('--at <line>', 'after this line (default: just before a process ends)', parseLineNumber)
+    .option('--ram <size>', 'RAM of the machine (default: as the recording says)', parseSize)
+    .option('--json', 'JSON lines on standard output', false)
+    .action(async (paths: string[], options: Options) => {
+      for (const path of paths) await checkOne(path, options);
+    });
+}
+
+async function checkOne(path: string, options: Options): Promise<void> {
+  const replayer = await openReplay(recordingPath(path), options.ram);
+  runTo(replayer, options.at);
+  const { system } = replayer.kernel;
+  const wrong = whatIsWrong(system);
+  if (wrong !== undefined) process.exitCode = 1;
+  const frames = countFrames(system);
+  const line = lineReached(replayer);
+  if (options.json) {
+    process.stdout.write(
+      `${JSON.stringify({ path, line, sound: wrong === undefined, wrong, frames })}\n`,
+    );
+    return;
+  }
+  const verdict = wrong === undefined ? 'sound' : `NOT sound: ${wrong}`;
+  process.stdout.write(`${path}, after line ${line}: ${verdict}\n  ${framesText(frames)}\n`);
+}
+
+/** The first thing that is wrong with a machine; undefined for nothing. */
+function whatIsWrong(system: System): string | undefined {
+  try {
+    fsckSystem(system);
+    system.machine.alloc.check();
+    system.machine.booted.memblock.check();
+    const f = countFrames(system);
+    const sum = f.free + f.boot + f.tables + f.slab + f.anonymous + f.files + f.kernel;
+    return sum === f.total ? undefined : `${sum} frames have an owner, RAM has ${f.total}`;
+  } catch (e) {
+    if (e instanceof KernelBug) return e.message;
+    throw e;
+  }
+}
+
+function framesText(f: FrameCounts): string {
+  return (
+    `${mib(f.anonymous)} anonymous, ${mib(f.files)} files, ${mib(f.tables)} page tables, ` +
+    `${mib(f.boot + f.kernel + f.slab)} kernel, ${mib(f.free)} free`
+  );
+}
