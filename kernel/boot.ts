@@ -112,7 +112,7 @@ function nodeCpus(cpus: number, nrNodes: number, node: number): number {
   return Math.floor((cpus - 1 - node) / nrNodes) + 1;
 }
 
-/** How many frames each zone is to be reckoned with: as given (`DMA32`, `1/Normal`) or as it has. */
+/** Frames each zone is reckoned with: as given (`DMA32`, `1/Normal`), or as it has. */
 function managedFigures(
   zones: readonly Zone[],
   given: Readonly<Record<string, number>> = {},
@@ -207,7 +207,7 @@ function claimBlocks(tables: FreeTables, zone: Zone): void {
   }
 }
 
-/** Gives all unreserved RAM to the zones' buddy lists, low addresses first (memblock_free_all()). */
+/** Gives unreserved RAM to the zones, low addresses first (memblock_free_all()). */
 function freeUnreserved(memblock: Memblock, zones: readonly Zone[]): void {
   memblock.forEachFree((startPfn, endPfn, node) => {
     for (const zone of zones) {

@@ -8,3 +8,5 @@ export { PageAllocator } from './page_alloc.ts';
 export { type SlabReport, type ZoneReport, slabReport, zoneReports } from './boot_report.ts';
 export { standardCaches } from './caches.ts';
 export { parseE820 } from './memory_map.ts';
+export { Kmalloc } from './kmalloc.ts';
+export { SlabHeap } from './slab_common.ts';

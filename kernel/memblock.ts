@@ -2,9 +2,10 @@
 //
 // Two lists: memory (frames of RAM) and reserved areas, each with a name: `kernel`, `mem_map`,
 // `percpu`. allocate() takes the highest fitting address, as Linux does, so low memory stays free.
-// At the end of boot every frame of RAM outside a reserved area goes to the buddy allocator, and the
-// areas remain as the record of who has the others: PG_reserved frames are these, and no mem_map
-// record is written for them (booting 1 TiB reserves 16 GiB of mem_map without touching it).
+// At the end of boot every frame of RAM outside a reserved area goes to the buddy allocator, and
+// the areas remain as the record of who has the others: PG_reserved frames are these, and no
+// mem_map record is written for them (booting 1 TiB reserves 16 GiB of mem_map without touching
+// it).
 //
 // Invariant (check()): areas are sorted and do not overlap, and lie in RAM.
 // Source: Linux 6.1 mm/memblock.c.

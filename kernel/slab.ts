@@ -1,0 +1,361 @@
+// SLUB: caches of equal objects, cut from slabs of 2^order pages.
+//
+//     cache --per CPU--> [free objects] of the CPU's slab, and a few partial slabs
+//           --per node-> partial slabs                    full slabs (listed for check() alone)
+//
+// A free object holds the address of the next free one, in emulated RAM and in its true form: a
+// 64-bit direct-map pointer, in the middle of the object (behind it where there is a constructor).
+// Each slab has such a list; a CPU takes the whole list of its slab over and then allocates and
+// frees without looking at the slab at all. An object freed from another slab goes to that slab's
+// list. States of a slab, told by its record's `index` word (inuse | objects << 16 | frozen):
+//
+//     CPU slab      frozen, inuse = objects: the free ones are the CPU's; its list: freed by others
+//     CPU partial   frozen, in one CPU's queue: a full slab that got its first free object
+//     partial       on its node's list;  0 < inuse < objects, or empty while few slabs are
+//     full          inuse = objects, no free object
+//
+//     new -> CPU slab -> full -> CPU partial -> (queue too long) partial -> CPU slab ...
+//     partial, last object freed, more than minPartial slabs there -> pages go back
+//
+// Invariants (check()): the free list of a slab has objects - inuse members, all inside it and at
+// object boundaries, none twice; each slab is in exactly one of the four places.
+// Source: Linux 6.1 mm/slub.c, slab_alloc_node(), ___slab_alloc(), __slab_free(),
+// put_cpu_partial(), calculate_sizes(). Not modelled: memory-cgroup object pointers, kfence.
+
+import { SLAB_DEBUG, SLAB_HARDENED } from './caches.ts';
+import { KernelBug } from './errors.ts';
+import { GFP_KERNEL, __GFP_ZERO } from './gfp.ts';
+import { PAGE_INDEX, PAGE_OWNER, PAGE_PRIVATE, PAGE_RECORD, PG_slab, PG_tail } from './page.ts';
+import type { SlabHeap } from './slab_common.ts';
+import { SlabDebug } from './slab_debug.ts';
+import {
+  PARTIAL_OF_CPU,
+  SLAB_OF_CPU,
+  WORDS_OF_CPU,
+  checkCache,
+  objectsInUse,
+  partialSlabs,
+} from './slab_inspect.ts';
+import { type CacheLayout, layoutOf } from './slab_layout.ts';
+import { DIRECT_MAP_HI, SLAB_FROZEN, SLAB_INUSE, SlabPages } from './slab_pages.ts';
+import { SlabPlaces } from './slab_places.ts';
+import { NO_PFN, PAGE_SIZE, type PhysAddr } from './types.ts';
+
+// Words of a CPU's state: its free list as a pointer, its slab, the mask that finds a slab's first
+// frame, its partial slabs (linked by `next`) and how many they are.
+const FREE_LO = 0;
+const FREE_HI = 1;
+const CPU_SLAB = SLAB_OF_CPU;
+const CPU_MASK = 3;
+const CPU_PARTIAL = PARTIAL_OF_CPU;
+const CPU_WORDS = WORDS_OF_CPU;
+
+// Copies for the fast paths, see page_alloc.ts.
+const RECORD = PAGE_RECORD;
+const COUNTERS = PAGE_INDEX;
+const FREELIST = PAGE_PRIVATE;
+const HI = DIRECT_MAP_HI;
+const TAIL = PG_tail;
+const SLAB = PG_slab;
+const OWNER = PAGE_OWNER;
+const FROZEN = SLAB_FROZEN;
+const INUSE = SLAB_INUSE;
+const TAIL_HEAD = PAGE_PRIVATE;
+
+export interface CacheOptions {
+  readonly name: string;
+  /** Bytes of an object. */
+  readonly size: number;
+  /** Power of two; 8 at least. */
+  readonly align?: number;
+  /** SLAB_* bits. */
+  readonly flags?: number;
+  /** Called once for each object when its slab is made. */
+  readonly ctor?: (object: PhysAddr) => void;
+}
+
+export class SlabCache {
+  readonly name: string;
+  /** Names of the caches that were merged into this one. */
+  readonly aliases: string[] = [];
+  /** Owner id in the records of its slabs. */
+  readonly id: number;
+  readonly flags: number;
+  readonly align: number;
+  readonly layout: CacheLayout;
+  readonly ctor: ((object: PhysAddr) => void) | undefined;
+  refcount = 1;
+
+  readonly heap: SlabHeap;
+  readonly cpus: Int32Array;
+  private readonly words: Int32Array;
+  private readonly slotOf: Int32Array;
+  private readonly records: Int32Array;
+  private readonly offset: number;
+  /** No debugging and no hardening: the fast paths apply. */
+  private readonly plain: boolean;
+  readonly slabs: SlabPages;
+  readonly places: SlabPlaces;
+  readonly debug: SlabDebug | null;
+
+  /** Made by SlabHeap.create(). */
+  constructor(heap: SlabHeap, id: number, options: CacheOptions) {
+    const flags = options.flags ?? 0;
+    const keep = options.ctor !== undefined;
+    this.heap = heap;
+    this.id = id;
+    this.name = options.name;
+    this.flags = flags;
+    this.ctor = options.ctor;
+    this.layout = layoutOf(options.size, options.align ?? 8, flags, keep, heap.nrCpus);
+    this.align = this.layout.align;
+    this.offset = this.layout.offset;
+    const debugging = (flags & SLAB_DEBUG) !== 0;
+    this.cpus = new Int32Array(heap.nrCpus * CPU_WORDS);
+    for (let c = 0; c < this.cpus.length; c += CPU_WORDS) {
+      this.cpus[c + CPU_SLAB] = this.cpus[c + CPU_PARTIAL] = NO_PFN;
+    }
+    this.words = heap.alloc.mem.words;
+    this.slotOf = heap.alloc.mem.slotOf;
+    this.records = heap.alloc.pages.words;
+    this.plain = !debugging && (flags & SLAB_HARDENED) === 0;
+    this.slabs = new SlabPages(heap.alloc, this.layout, id, flags, heap.prng);
+    const debug = debugging ? new SlabDebug(this.name, flags, this.slabs, heap.alloc) : null;
+    this.debug = debug;
+    this.places = new SlabPlaces(
+      heap.alloc,
+      heap.nrNodes,
+      this.slabs,
+      this.cpus,
+      !debugging,
+      (slab, sign) => heap.account(flags, slab, sign),
+      (object) => {
+        debug?.prepare(object);
+        options.ctor?.(object);
+      },
+    );
+  }
+
+  /** Slabs, and objects in them, free ones included. */
+  get nrSlabs(): number {
+    return this.places.nrSlabs;
+  }
+  get nrObjects(): number {
+    return this.places.nrObjects;
+  }
+
+  /**
+   * One object; its contents are what was there (the pointer of the free list included).
+   * @param gfp where the pages of a new slab may come from; __GFP_ZERO clears the object.
+   * @returns its physical address; 0 where there is no memory.
+   */
+  alloc(gfp = GFP_KERNEL): PhysAddr {
+    const cpus = this.cpus;
+    const c = this.heap.alloc.cpu * CPU_WORDS;
+    const hi = cpus[c + FREE_HI];
+    if (hi !== 0 && this.plain && (gfp & __GFP_ZERO) === 0) {
+      const lo = cpus[c + FREE_LO];
+      const at = (lo + this.offset) | 0;
+      const w = (this.slotOf[(at >>> 12) | ((hi - HI) << 20)] << 10) | ((at & 0xfff) >> 2);
+      cpus[c + FREE_LO] = this.words[w];
+      cpus[c + FREE_HI] = this.words[w + 1];
+      return ((hi - HI) * 0x1_0000_0000 + (lo >>> 0)) as PhysAddr;
+    }
+    return this.allocSlow(c, gfp);
+  }
+
+  /** Gives an object back. Throws KernelBug where it is none of this cache's, or free already. */
+  free(object: PhysAddr): void {
+    const cpus = this.cpus;
+    const c = this.heap.alloc.cpu * CPU_WORDS;
+    const lo = object | 0;
+    const hi = Math.floor(object / 0x1_0000_0000);
+    const pfn = (lo >>> 12) | (hi << 20);
+    if ((pfn & cpus[c + CPU_MASK]) === cpus[c + CPU_SLAB] && this.plain) {
+      if (lo === cpus[c + FREE_LO] && hi + HI === cpus[c + FREE_HI])
+        this.bad(object, 'double free');
+      const at = (lo + this.offset) | 0;
+      const w = (this.slotOf[(at >>> 12) | (hi << 20)] << 10) | ((at & 0xfff) >> 2);
+      this.words[w] = cpus[c + FREE_LO];
+      this.words[w + 1] = cpus[c + FREE_HI];
+      cpus[c + FREE_LO] = lo;
+      cpus[c + FREE_HI] = hi + HI;
+      return;
+    }
+    this.freeSlow(object, c, lo, hi, pfn);
+  }
+
+  /** Up to `count` objects into `into`; all or none. Returns how many (kmem_cache_alloc_bulk()). */
+  allocBulk(count: number, into: Float64Array, gfp = GFP_KERNEL): number {
+    for (let i = 0; i < count; i++) {
+      into[i] = this.alloc(gfp);
+      if (into[i] !== 0) continue;
+      while (i > 0) this.free(into[--i] as PhysAddr);
+      return 0;
+    }
+    return count;
+  }
+
+  /**
+   * Gives all empty slabs' pages back and sorts the partial ones, fullest first.
+   * @returns how many slabs went.
+   */
+  shrink(): number {
+    const { lists } = this.heap;
+    const before = this.places.nrSlabs;
+    for (let c = 0; c < this.cpus.length; c += CPU_WORDS) this.flush(c);
+    for (let node = 0; node < this.heap.nrNodes; node++) {
+      const partial = partialSlabs(this, node);
+      for (const slab of partial) lists.remove(this.places.firstPartial + node, slab);
+      partial.sort((a, b) => this.slabs.inUseOf(b) - this.slabs.inUseOf(a) || a - b);
+      for (const slab of partial) {
+        if (this.slabs.inUseOf(slab) === 0) this.places.discard(slab);
+        else lists.pushTail(this.places.firstPartial + node, slab);
+      }
+    }
+    return before - this.places.nrSlabs;
+  }
+
+  /** Gives everything back. Throws KernelBug where objects are still in use. */
+  destroy(): void {
+    this.shrink();
+    const left = objectsInUse(this);
+    if (left > 0) throw new KernelBug(`cache ${this.name} destroyed with ${left} objects in use`);
+  }
+
+  /** Throws KernelBug where an invariant does not hold. O(all objects). */
+  check(): void {
+    checkCache(this);
+  }
+
+  private allocSlow(c: number, gfp: number): PhysAddr {
+    let object = 0 as PhysAddr;
+    if (this.debug !== null) object = this.allocSingle(this.debug, gfp);
+    else if (this.cpus[c + FREE_HI] !== 0 || this.refill(c, gfp)) {
+      object = this.cpuFirst(c);
+      this.setCpuFirst(c, this.slabs.next(object));
+    }
+    if (object !== 0 && (gfp & __GFP_ZERO) !== 0) {
+      this.heap.fill(object, this.layout.objectSize, 0);
+    }
+    return object;
+  }
+
+  /** Finds a CPU a slab with free objects and takes them all over. */
+  private refill(c: number, gfp: number): boolean {
+    for (;;) {
+      let slab = this.cpus[c + CPU_SLAB];
+      if (slab < 0) {
+        slab = this.places.next(c, gfp);
+        if (slab < 0) return false;
+        this.cpus[c + CPU_SLAB] = slab;
+        this.cpus[c + CPU_MASK] = -(1 << this.heap.alloc.pages.compoundOrder(slab));
+      }
+      const first = this.slabs.firstFree(slab);
+      const at = slab * RECORD;
+      if (first !== 0) {
+        this.slabs.setFirstFree(slab, 0 as PhysAddr);
+        this.records[at + COUNTERS] += this.slabs.objectsOf(slab) - this.slabs.inUseOf(slab);
+        this.setCpuFirst(c, first);
+        return true;
+      }
+      // nobody freed into it meanwhile: the slab is full
+      this.records[at + COUNTERS] &= ~FROZEN;
+      this.heap.lists.pushHead(this.places.full, slab);
+      this.cpus[c + CPU_SLAB] = NO_PFN;
+    }
+  }
+
+  /** An object that is not from the CPU's slab (__slab_free()). */
+  private freeSlow(object: PhysAddr, c: number, lo: number, hi: number, pfn: number): void {
+    if ((pfn & this.cpus[c + CPU_MASK]) === this.cpus[c + CPU_SLAB] && this.debug === null) {
+      if (object === this.cpuFirst(c)) this.bad(object, 'double free');
+      this.slabs.setNext(object, this.cpuFirst(c));
+      this.setCpuFirst(c, object);
+      return;
+    }
+    const records = this.records;
+    const slab = (records[pfn * RECORD] & TAIL) === 0 ? pfn : records[pfn * RECORD + TAIL_HEAD];
+    const at = slab * RECORD;
+    if ((records[at] & SLAB) === 0 || records[at + OWNER] !== this.id) {
+      this.bad(object, 'not an object of this cache');
+    }
+    if (this.debug !== null && !this.debug.mayFree(object, slab)) return;
+    const prior = records[at + FREELIST];
+    const offset = object - slab * PAGE_SIZE + 1;
+    if (prior === offset) this.bad(object, 'double free');
+    if (this.plain) {
+      const p = (lo + this.offset) | 0;
+      const w = (this.slotOf[(p >>> 12) | (hi << 20)] << 10) | ((p & 0xfff) >> 2);
+      const next = slab * PAGE_SIZE + prior - 1;
+      this.words[w] = prior === 0 ? 0 : next | 0;
+      this.words[w + 1] = prior === 0 ? 0 : (Math.floor(next / 0x1_0000_0000) + HI) | 0;
+    } else this.slabs.setNext(object, this.slabs.firstFree(slab));
+    records[at + FREELIST] = offset;
+    const counters = records[at + COUNTERS] - 1;
+    records[at + COUNTERS] = counters;
+    if ((counters & INUSE) === INUSE) this.bad(object, 'freed more often than allocated');
+    if (counters < 0) return; // frozen: its CPU will see it
+    if (prior === 0) this.places.wasFull(c, slab);
+    else if ((counters & INUSE) === 0) this.places.becameEmpty(slab);
+  }
+
+  /** Takes a CPU's slab and queue away from it (flush_slab()). */
+  private flush(c: number): void {
+    const slab = this.cpus[c + CPU_SLAB];
+    if (slab >= 0) {
+      for (const object of this.cpuFree(c)) {
+        this.slabs.setNext(object, this.slabs.firstFree(slab));
+        this.slabs.setFirstFree(slab, object);
+        this.records[slab * RECORD + COUNTERS]--;
+      }
+      this.cpus[c + FREE_LO] = this.cpus[c + FREE_HI] = 0;
+      this.cpus[c + CPU_SLAB] = NO_PFN;
+      this.cpus[c + CPU_MASK] = 0;
+      this.places.unfreeze(slab);
+    }
+    this.places.unqueue(c);
+  }
+
+  /** With debugging each object is taken from its slab's list, and checked. */
+  private allocSingle(debug: SlabDebug, gfp: number): PhysAddr {
+    const { lists } = this.heap;
+    const list = this.places.firstPartial + this.heap.alloc.currentNode;
+    let slab = lists.head[list];
+    if (slab < 0) {
+      slab = this.places.make(gfp);
+      if (slab < 0) return 0 as PhysAddr;
+      lists.pushTail(this.places.partialListOf(slab), slab);
+    }
+    const object = this.slabs.firstFree(slab);
+    this.slabs.setFirstFree(slab, this.slabs.next(object));
+    this.records[slab * RECORD + COUNTERS]++;
+    if (this.slabs.firstFree(slab) === 0) {
+      lists.remove(this.places.partialListOf(slab), slab);
+      lists.pushHead(this.places.full, slab);
+    }
+    debug.onAlloc(object, slab);
+    return object;
+  }
+
+  private cpuFirst(c: number): PhysAddr {
+    const hi = this.cpus[c + FREE_HI];
+    if (hi === 0) return 0 as PhysAddr;
+    return ((hi - HI) * 0x1_0000_0000 + (this.cpus[c + FREE_LO] >>> 0)) as PhysAddr;
+  }
+
+  private setCpuFirst(c: number, object: PhysAddr): void {
+    this.cpus[c + FREE_LO] = object | 0;
+    this.cpus[c + FREE_HI] = object === 0 ? 0 : Math.floor(object / 0x1_0000_0000) + HI;
+  }
+
+  /** The free objects that a CPU (index into `cpus`) has at hand. */
+  cpuFree(c: number): PhysAddr[] {
+    const slab = this.cpus[c + CPU_SLAB];
+    return slab < 0 ? [] : this.slabs.chain(this.cpuFirst(c), slab);
+  }
+
+  private bad(object: PhysAddr, what: string): never {
+    throw new KernelBug(`kmem_cache_free(${this.name}, 0x${object.toString(16)}): ${what}`);
+  }
+}

@@ -1,0 +1,131 @@
+// Looking at a slab cache from outside: its slabs, its objects, and whether all of it is sound.
+// Nothing here changes a cache.
+// Source: Linux 6.1 mm/slub.c get_slabinfo(), validate_slab_cache().
+
+import { assert } from './errors.ts';
+import { PAGE_NEXT, PAGE_OWNER, PAGE_RECORD, PG_slab } from './page.ts';
+import type { SlabCache } from './slab.ts';
+import { PAGE_SIZE, type PhysAddr } from './types.ts';
+
+// Words of a CPU's state in SlabCache.cpus (see slab.ts): its slab, its queue, the queue's length.
+export const SLAB_OF_CPU = 2;
+export const PARTIAL_OF_CPU = 4;
+export const NR_PARTIAL_OF_CPU = 5;
+export const WORDS_OF_CPU = 8;
+
+/** An object of a cache. */
+export interface SlabObject {
+  readonly object: PhysAddr;
+  /** Handed out, or free. */
+  readonly allocated: boolean;
+  /** Number in its slab, and the slab's first frame. */
+  readonly index: number;
+  readonly slab: number;
+}
+
+/** First frames of a node's partial slabs, in the order of the list. */
+export function partialSlabs(cache: SlabCache, node: number): number[] {
+  const { lists } = cache.heap;
+  const found: number[] = [];
+  let slab = lists.head[cache.places.firstPartial + node];
+  while (slab >= 0) {
+    found.push(slab);
+    slab = lists.next(slab);
+  }
+  return found;
+}
+
+/** Calls `visit` with the first frame of each slab. */
+export function forEachSlab(cache: SlabCache, visit: (slab: number) => void): void {
+  const { cpus, heap } = cache;
+  const words = heap.alloc.pages.words;
+  for (let list = cache.places.firstPartial; list <= cache.places.full; list++) {
+    for (let slab = heap.lists.head[list]; slab >= 0; slab = heap.lists.next(slab)) visit(slab);
+  }
+  for (let c = 0; c < cpus.length; c += WORDS_OF_CPU) {
+    if (cpus[c + SLAB_OF_CPU] >= 0) visit(cpus[c + SLAB_OF_CPU]);
+    let slab = cpus[c + PARTIAL_OF_CPU];
+    while (slab >= 0) {
+      visit(slab);
+      slab = words[slab * PAGE_RECORD + PAGE_NEXT];
+    }
+  }
+}
+
+/** Free objects in the nodes' partial slabs: what slabinfo counts as not active. */
+export function freeInPartial(cache: SlabCache): number {
+  let free = 0;
+  for (let node = 0; node < cache.heap.nrNodes; node++) {
+    for (const slab of partialSlabs(cache, node)) {
+      free += cache.slabs.objectsOf(slab) - cache.slabs.inUseOf(slab);
+    }
+  }
+  return free;
+}
+
+/** Objects handed out and not yet given back. O(slabs and free objects). */
+export function objectsInUse(cache: SlabCache): number {
+  let inUse = 0;
+  forEachSlab(cache, (slab) => {
+    inUse += cache.slabs.inUseOf(slab);
+  });
+  for (let c = 0; c < cache.cpus.length; c += WORDS_OF_CPU) inUse -= cache.cpuFree(c).length;
+  return inUse;
+}
+
+/**
+ * The object that an address lies in; undefined where it is in no object of this cache. O(free
+ * objects of its slab).
+ */
+export function objectOf(cache: SlabCache, address: number): SlabObject | undefined {
+  const { pages } = cache.heap.alloc;
+  const slab = pages.head(Math.floor(address / PAGE_SIZE));
+  if (!pages.hasFlags(slab, PG_slab) || pages.owner(slab) !== cache.id) return undefined;
+  const index = Math.floor((address - slab * PAGE_SIZE) / cache.layout.size);
+  if (index >= cache.slabs.objectsOf(slab)) return undefined;
+  const object = cache.slabs.objectAt(slab, index);
+  let free = cache.slabs.chain(cache.slabs.firstFree(slab), slab).includes(object);
+  for (let c = 0; c < cache.cpus.length; c += WORDS_OF_CPU) {
+    if (cache.cpus[c + SLAB_OF_CPU] === slab && cache.cpuFree(c).includes(object)) free = true;
+  }
+  return { object, allocated: !free, index, slab };
+}
+
+/** Throws KernelBug where an invariant of slab.ts does not hold. O(all objects). */
+export function checkCache(cache: SlabCache): void {
+  const words = cache.heap.alloc.pages.words;
+  const seen = new Set<number>();
+  let nrObjects = 0;
+  forEachSlab(cache, (slab) => {
+    const what = `slab ${slab} of ${cache.name}`;
+    assert(!seen.has(slab), `${what} is in one place only`);
+    seen.add(slab);
+    const at = slab * PAGE_RECORD;
+    assert((words[at] & PG_slab) !== 0, `${what} has PG_slab`);
+    assert(words[at + PAGE_OWNER] === cache.id, `${what} belongs to it`);
+    const free = cache.slabs.chain(cache.slabs.firstFree(slab), slab);
+    const expected = cache.slabs.objectsOf(slab) - cache.slabs.inUseOf(slab);
+    assert(free.length === expected, `${what}: ${free.length} free objects, not ${expected}`);
+    cache.debug?.checkSlab(slab, free);
+    nrObjects += cache.slabs.objectsOf(slab);
+  });
+  for (let c = 0; c < cache.cpus.length; c += WORDS_OF_CPU) checkCpu(cache, c);
+  for (let list = cache.places.firstPartial; list <= cache.places.full; list++)
+    cache.heap.lists.check(list);
+  const { name, nrSlabs } = cache;
+  assert(seen.size === nrSlabs, `${name}: ${seen.size} slabs, counted ${nrSlabs}`);
+  assert(nrObjects === cache.nrObjects, `${name}: ${nrObjects} objects, not ${cache.nrObjects}`);
+}
+
+function checkCpu(cache: SlabCache, c: number): void {
+  const { cpus, name } = cache;
+  const words = cache.heap.alloc.pages.words;
+  const free = cache.cpuFree(c); // throws where the chain leaves the slab
+  const has = cpus[c + SLAB_OF_CPU] >= 0;
+  assert(has || free.length === 0, `${name}: free objects of a CPU without a slab`);
+  let queued = 0;
+  let slab = cpus[c + PARTIAL_OF_CPU];
+  for (; slab >= 0; slab = words[slab * PAGE_RECORD + PAGE_NEXT]) queued++;
+  const counted = cpus[c + NR_PARTIAL_OF_CPU];
+  assert(queued === counted, `${name}: ${queued} partial slabs of a CPU, not ${counted}`);
+}
