@@ -1,0 +1,121 @@
+// Which Go: one table of constants and switches for each version. Code asks a switch, never a version.
+//
+// Sources: Go 1.9, Go 1.19.8 and Go 1.26.8 src/runtime (malloc.go, mheap.go, mbitmap.go, mgcpacer.go,
+// mgcscavenge.go, mem_linux.go), linux/amd64.
+
+import { classesBefore16, classesSince16, type SizeClassTable } from './sizeclasses.ts';
+
+export interface GoProfile {
+  readonly name: string;
+  readonly classes: SizeClassTable;
+
+  // Layout of objects and spans.
+  /** Objects with pointers over 512 bytes begin with a type word; smaller ones' bitmap is in the span. */
+  readonly mallocHeaders: boolean;
+  /** Spans of slots from 16 to 512 bytes carry their mark bits at the end and are marked whole. */
+  readonly inlineMarks: boolean;
+  /** Two bits a word for the whole heap, kept with each arena. */
+  readonly arenaBitmap: boolean;
+  /** Largest request that is not an object with a span of its own. */
+  readonly maxSmallBytes: number;
+
+  // Sizes of the runtime's own records, in bytes.
+  readonly mspanBytes: number;
+  readonly mcacheBytes: number;
+  readonly heapArenaBytes: number;
+  /** Offset of heapArena.spans in its record; what follows it is in this order. */
+  readonly heapArenaSpans: number;
+
+  // The system.
+  /** Reserved for the index of what can be scavenged. */
+  readonly scavIndexBytes: number;
+  /** Free pages counted for each chunk (1.21 and later) instead of one bit for each chunk. */
+  readonly scavCounts: boolean;
+  /** Metadata that is sparse asks for no huge pages; the first anonymous mapping is given a name. */
+  readonly metadataNoHuge: boolean;
+  /** Used memory asks for huge pages, released memory's surroundings for none. */
+  readonly adviseHuge: boolean;
+  /** A fresh span whose pages are all released needs no clearing even where they were used before. */
+  readonly releasedIsZero: boolean;
+
+  // The collector.
+  /** The cycle's starting point for pacing: what is live then, or the trigger. */
+  readonly triggeredIsLive: boolean;
+  /** Cons/mark ratio: the largest of four cycles, or a PI controller. */
+  readonly consMarkMax: boolean;
+  /** Headroom under a memory limit, in percent of the goal; 1 MiB at least. */
+  readonly limitHeadroomPercent: number;
+  /** Spans that the background sweeper sweeps before it yields. */
+  readonly sweepBatch: number;
+  readonly memoryLimit: boolean;
+  readonly swissMaps: boolean;
+}
+
+const SHARED = {
+  classes: classesSince16,
+  memoryLimit: true,
+} as const;
+
+export const go126: GoProfile = {
+  ...SHARED,
+  name: 'go1.26',
+  mallocHeaders: true,
+  inlineMarks: true,
+  arenaBitmap: false,
+  maxSmallBytes: 32760,
+  mspanBytes: 160,
+  mcacheBytes: 2296,
+  heapArenaBytes: 69648,
+  heapArenaSpans: 0,
+  scavIndexBytes: 512 << 20,
+  scavCounts: true,
+  metadataNoHuge: true,
+  adviseHuge: false,
+  releasedIsZero: true,
+  triggeredIsLive: true,
+  consMarkMax: true,
+  limitHeadroomPercent: 3,
+  sweepBatch: 10,
+  swissMaps: true,
+};
+
+export const go119: GoProfile = {
+  ...SHARED,
+  name: 'go1.19',
+  mallocHeaders: false,
+  inlineMarks: false,
+  arenaBitmap: true,
+  maxSmallBytes: 32768,
+  mspanBytes: 144,
+  mcacheBytes: 1200,
+  heapArenaBytes: 2165776,
+  heapArenaSpans: 2 << 20,
+  scavIndexBytes: 8 << 20,
+  scavCounts: false,
+  metadataNoHuge: false,
+  adviseHuge: true,
+  releasedIsZero: false,
+  triggeredIsLive: false,
+  consMarkMax: false,
+  limitHeadroomPercent: 0,
+  sweepBatch: 1,
+  swissMaps: false,
+};
+
+/**
+ * Go 1.9. Its table of classes, spans, bitmap and object layout are its own; where later versions
+ * replaced a mechanism (page heap of free lists, linear arena) the later one serves it here.
+ */
+export const go19: GoProfile = {
+  ...go119,
+  name: 'go1.9',
+  classes: classesBefore16,
+  mspanBytes: 168,
+  memoryLimit: false,
+};
+
+export const goProfiles: readonly GoProfile[] = [go19, go119, go126];
+
+export function findGoProfile(name: string): GoProfile | undefined {
+  return goProfiles.find((p) => p.name === name);
+}
