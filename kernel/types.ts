@@ -60,6 +60,15 @@ export function pageUp(va: number): VirtAddr {
   return pageDown(va + 0xfff);
 }
 
+/**
+ * A length that a program passed, rounded up to pages as 64-bit arithmetic does it.
+ * @param length signed: from -4095 to -1 it wraps round to 0; below, and it is larger than all memory.
+ */
+export function pageAlign(length: number): number {
+  const bytes = pageDown(length + 0xfff);
+  return bytes < 0 ? Infinity : bytes;
+}
+
 /** `x` rounded down to a multiple of `size`, any positive integer; works for negative `x` too. */
 export function alignDown(x: number, size: number): number {
   return Math.floor(x / size) * size;

@@ -238,7 +238,7 @@ function populate(mm: Mm, start: number, end: number, write: boolean): void {
     }
     for (let va = at; va < stop; va += PAGE_SIZE) {
       if (isPagePresent(mm, va, write)) continue;
-      const result = faultIn(vma, va as VirtAddr, write);
+      const result = faultIn(vma, va as VirtAddr, write, true);
       if (result !== FAULT_OK) throw new SysError(result === FAULT_OOM ? ENOMEM : EFAULT);
     }
     at = stop;

@@ -4,7 +4,7 @@
 // Source: Linux 6.18 mm/mlock.c.
 
 import { EINVAL, ENOMEM, EPERM, SysError } from '../kernel/errors.ts';
-import { PAGE_SIZE, TASK_SIZE, pageDown, pageUp } from '../kernel/types.ts';
+import { PAGE_SIZE, TASK_SIZE, pageAlign, pageDown } from '../kernel/types.ts';
 import { mmPopulate } from './gup.ts';
 import { modifyVma } from './merge.ts';
 import { markRange } from './mlock-pages.ts';
@@ -24,7 +24,7 @@ export function doMlock(mm: Mm, start: number, length: number, flags: number): v
   if ((flags & ~MLOCK_ONFAULT) !== 0) throw new SysError(EINVAL);
   if (!canLock(mm)) throw new SysError(EPERM);
   const from = pageDown(start);
-  const bytes = length < 0 ? Infinity : pageUp(length + (start - from));
+  const bytes = pageAlign(length + (start - from));
   if (!mm.system.privileged && locksTooMuch(mm, from, bytes)) throw new SysError(ENOMEM);
   const vmFlags = VM_LOCKED | ((flags & MLOCK_ONFAULT) !== 0 ? VM_LOCKONFAULT : 0);
   applyToRange(mm, from, bytes, vmFlags);
@@ -34,7 +34,7 @@ export function doMlock(mm: Mm, start: number, length: number, flags: number): v
 /** munlock(2). @throws SysError EINVAL, ENOMEM */
 export function doMunlock(mm: Mm, start: number, length: number): void {
   const from = pageDown(start);
-  applyToRange(mm, from, length < 0 ? Infinity : pageUp(length + (start - from)), 0);
+  applyToRange(mm, from, pageAlign(length + (start - from)), 0);
 }
 
 /** mlockall(2). @throws SysError EINVAL, EPERM, ENOMEM */

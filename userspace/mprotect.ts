@@ -66,6 +66,7 @@ export function doMprotect(mm: Mm, start: number, length: number, prot: number):
     start = first.start;
     if ((first.flags & VM_GROWSDOWN) === 0) throw new SysError(EINVAL);
   } else if (first.start > start) throw new SysError(ENOMEM);
+  else if ((grows & PROT_GROWSUP) !== 0) throw new SysError(EINVAL); // no stack grows up on x86
   let at = start;
   for (const vma of mm.vmas.range(start, end)) {
     if (vma.end <= at) continue; // merged into what came before

@@ -15,7 +15,7 @@ import {
   PMD_SIZE,
   TASK_SIZE,
   alignDown,
-  pageUp,
+  pageAlign,
   type VirtAddr,
 } from '../kernel/types.ts';
 import { unlinkAnonVmas, anonVmaClone } from './anon.ts';
@@ -64,8 +64,8 @@ export function doMremap(
 ): VirtAddr {
   const known = MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP;
   if ((flags & ~known) !== 0 || addr % PAGE_SIZE !== 0) throw new SysError(EINVAL);
-  const oldLen = oldLength < 0 ? Infinity : pageUp(oldLength);
-  const newLen = newLength < 0 ? Infinity : pageUp(newLength);
+  const oldLen = pageAlign(oldLength);
+  const newLen = pageAlign(newLength);
   if (newLen === 0 || newLen > TASK_SIZE) throw new SysError(EINVAL);
   const r: Remap = { mm, addr, oldLen, newLen, flags, wanted: newAddr };
   const elsewhere = (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0;
@@ -92,6 +92,9 @@ function checkTarget(r: Remap): void {
 function checkSource(r: Remap, vma: Vma | undefined): asserts vma is Vma {
   const { mm, addr, newLen, flags } = r;
   if (vma === undefined || addr < 0) throw new SysError(EFAULT);
+  // What stays or shrinks in its place may reach beyond the mapping.
+  const elsewhere = (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0;
+  if (!elsewhere && newLen <= r.oldLen) return;
   if (r.oldLen === 0 && (vma.flags & (VM_SHARED | VM_MAYSHARE)) === 0) throw new SysError(EINVAL);
   const fixedSize = (vma.flags & (VM_DONTEXPAND | VM_PFNMAP)) !== 0;
   if ((flags & MREMAP_DONTUNMAP) !== 0 && fixedSize) throw new SysError(EINVAL);

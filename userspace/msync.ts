@@ -10,9 +10,9 @@ import {
   pteNone,
   ptePresent,
   swapType,
-  MAX_SWAPFILES,
+  SWP_PTE_MARKER,
 } from '../kernel/pte.ts';
-import { NO_PFN, PAGE_SIZE, TASK_SIZE, pageUp } from '../kernel/types.ts';
+import { NO_PFN, PAGE_SIZE, TASK_SIZE, pageAlign, pageUp } from '../kernel/types.ts';
 import type { Inode } from './file.ts';
 import type { Mm } from './mm.ts';
 import { MS_ASYNC, MS_INVALIDATE, MS_SYNC } from './mman.ts';
@@ -23,7 +23,7 @@ export function doMsync(mm: Mm, start: number, length: number, flags: number): v
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0) throw new SysError(EINVAL);
   if (start % PAGE_SIZE !== 0) throw new SysError(EINVAL);
   if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) throw new SysError(EINVAL);
-  const end = start + (length < 0 ? Infinity : pageUp(length));
+  const end = start + pageAlign(length);
   if (start < 0 || end === Infinity || end < start) throw new SysError(ENOMEM);
   if (end === start) return;
   let hole = false;
@@ -92,8 +92,9 @@ function isResident(vma: Vma, va: number): boolean {
   if (pmd !== NO_ENTRY && mm.pgt.isHuge(pmd)) return true;
   const pte = pmd === NO_ENTRY ? NO_ENTRY : mm.pgt.pteIn(pmd, va);
   if (pte !== NO_ENTRY && !pteNone(words[pte], words[pte + 1])) {
-    // Markers and migration entries count as resident; swapped pages do not.
-    return ptePresent(words[pte]) || swapType(words[pte + 1]) >= MAX_SWAPFILES;
+    if (ptePresent(words[pte])) return true;
+    // Swapped pages are not resident; a marker says nothing of what is behind it.
+    if (swapType(words[pte + 1]) !== SWP_PTE_MARKER) return false;
   }
   return vma.file !== null && vma.file.inode.cache.get(vma.indexOf(va)) !== NO_PFN;
 }

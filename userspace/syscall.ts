@@ -6,7 +6,7 @@
 // becomes an errno.
 // Source: Linux 6.18 arch/x86/entry/syscalls/syscall_64.tbl and the man pages of section 2.
 
-import { EBADF, EFBIG, EINVAL, EISDIR, ENOENT, SysError } from '../kernel/errors.ts';
+import { EBADF, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, SysError } from '../kernel/errors.ts';
 import { PAGE_SIZE, pageUp } from '../kernel/types.ts';
 import { doBrk } from './brk.ts';
 import { File } from './file.ts';
@@ -36,6 +36,7 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
 export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;
 
 const MAX_FILE = 2 ** 44 - PAGE_SIZE;
@@ -152,6 +153,9 @@ export class Syscalls {
       if (path === '.' || path === '..' || path === '') throw new SysError(EISDIR);
       const known = this.system.files.get(path);
       if (known === undefined && (flags & O_CREAT) === 0) throw new SysError(ENOENT);
+      if (known !== undefined && (flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL)) {
+        throw new SysError(EEXIST);
+      }
       const inode = known ?? this.system.createFile(path, 0);
       const mode = flags & O_ACCMODE;
       if (mode === O_ACCMODE) throw new SysError(EINVAL);

@@ -39,7 +39,7 @@ export function startProcess(system: System): Task {
   const vvar = vm.VM_READ | vm.VM_MAYREAD | vm.VM_IO | vm.VM_DONTEXPAND | vm.VM_PFNMAP;
   mmapRegion(mm, null, VVAR, VVAR_CLOCK, vvar | vm.VM_DONTDUMP, 0, '[vvar]');
   mmapRegion(mm, null, VVAR_CLOCK, VDSO, vvar | vm.VM_DONTDUMP, 0, '[vvar_vclock]');
-  mmapRegion(mm, null, VDSO, VDSO + 2 * PAGE_SIZE, rx, 0, '[vdso]');
+  mmapRegion(mm, null, VDSO, VDSO + 2 * PAGE_SIZE, rx | vm.VM_DONTEXPAND, 0, '[vdso]');
   mmapRegion(mm, null, STACK_START, STACK_END, rw | vm.VM_GROWSDOWN, STACK_START / PAGE_SIZE);
   mm.startBrk = mm.brk = BRK0;
   mm.startStack = (STACK_END - 16) as VirtAddr;
