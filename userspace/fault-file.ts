@@ -23,9 +23,10 @@ import { NO_PFN, PAGE_SIZE, PTRS_PER_TABLE, type Pfn, type VirtAddr } from '../k
 import { anonVmaPrepare } from './anon.ts';
 import { FAULT_RETRY } from './fault-flags.ts';
 import { DID_AROUND, DID_COW_FILE, DID_FILE, DID_SPECIAL } from './fault-info.ts';
-import { FETCH_OOM, FETCH_RETRY, cacheHit, fetchPage } from './filemap.ts';
+import { FETCH_OOM, FETCH_RETRY, fetchPage } from './filemap.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES } from './rss.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
+import { cacheHit } from './readahead.ts';
 import { VM_SHARED, type Vma } from './vma.ts';
 
 /** A fault on an empty entry of a mapping that is not anonymous (do_fault()). */

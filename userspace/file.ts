@@ -58,6 +58,8 @@ export interface ReadAhead {
   start: number;
   size: number;
   asyncSize: number;
+  /** Where the last read(2) ended, in bytes; -1 before the first. */
+  prevPos: number;
   /** How many more mmap accesses missed the cache than hit it. */
   mmapMiss: number;
   /** Order of the folios that the next window is made of. */
@@ -69,7 +71,7 @@ export class File {
   readonly inode: Inode;
   readonly readable: boolean;
   readonly writable: boolean;
-  readonly ra: ReadAhead = { start: 0, size: 0, asyncSize: 0, mmapMiss: 0, order: 0 };
+  readonly ra: ReadAhead = { start: 0, size: 0, asyncSize: 0, prevPos: -1, mmapMiss: 0, order: 0 };
   /** Offset of the next read or write without a position, in bytes. */
   position = 0;
   /** Descriptors and mappings that refer to it. */

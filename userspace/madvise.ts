@@ -9,11 +9,12 @@ import { EACCES, EBADF, EFAULT, EINVAL, ENOMEM, SysError } from '../kernel/error
 import { PAGE_SIZE, pageUp, type VirtAddr } from '../kernel/types.ts';
 import { FAULT_OK, FAULT_OOM } from '../kernel/ports.ts';
 import { collapseRange } from './collapse.ts';
-import { punchHole, readPages } from './filemap.ts';
+import { punchHole } from './filemap.ts';
 import { faultIn, isPagePresent } from './gup.ts';
 import { installGuards, removeGuards } from './guard.ts';
 import { freeLazily, pageOut } from './madvise-pages.ts';
 import { modifyVma } from './merge.ts';
+import { readPages } from './readahead.ts';
 import type { Mm } from './mm.ts';
 import {
   MADV_COLD,

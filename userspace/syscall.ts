@@ -10,7 +10,7 @@ import { EBADF, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, SysError } from '../kerne
 import { PAGE_SIZE, pageUp } from '../kernel/types.ts';
 import { doBrk } from './brk.ts';
 import { File } from './file.ts';
-import { readPages, truncateFile, writeFile, readFileByte } from './filemap.ts';
+import { readFile, truncateFile, writeFile } from './filemap.ts';
 import { mmPopulate } from './gup.ts';
 import { doMadvise } from './madvise.ts';
 import { MAP_ANONYMOUS, MFD_ALLOW_SEALING, MFD_CLOEXEC } from './mman.ts';
@@ -200,13 +200,7 @@ export class Syscalls {
       if (length < 0) throw new SysError(EINVAL);
       const count = Math.max(0, Math.min(length, file.inode.size - offset));
       if (count === 0) return 0;
-      readPages(
-        this.system,
-        file.inode,
-        Math.floor(offset / PAGE_SIZE),
-        Math.ceil((offset + count) / PAGE_SIZE),
-      );
-      this.lastByte = readFileByte(this.system, file.inode, offset + count - 1);
+      this.lastByte = readFile(this.system, file, offset, length, offset + count);
       return count;
     });
   }

@@ -25,7 +25,7 @@ import { mapLine, pathOf } from './map-line.ts';
 import { Observer } from './notes.ts';
 import type { AccessResult, CallResult, Faults, MapLine, MemoryUse } from './observe.ts';
 import { FrameLabels, ProcessKilled, type PageLine, type Refusal, type Target } from './observe.ts';
-import { BRK0, IMAGE_START, STACK_PAGE, startProcess } from './start.ts';
+import { BRK0, IMAGE_START, STACK_PAGE, startProcess, touchImage } from './start.ts';
 import type { Notes } from './story.ts';
 import type { Scenario } from './syntax.ts';
 
@@ -44,6 +44,7 @@ export class EmulatedTarget implements Target {
   private readonly freed = new Set<number>();
   private usesStack = false;
   private pte0 = 0;
+  private atFork: Faults = { minflt: 0, majflt: 0 };
   private readonly observer: Observer | undefined;
 
   constructor(options: { readonly notes?: boolean } = {}) {
@@ -94,6 +95,10 @@ export class EmulatedTarget implements Target {
     return task;
   }
 
+  forkFaults(): Faults {
+    return this.atFork;
+  }
+
   isAlive(proc: number): boolean {
     return this.tasks[proc]?.alive === true;
   }
@@ -116,9 +121,13 @@ export class EmulatedTarget implements Target {
   }
 
   fork(proc: number): bigint {
-    const child = this.sys!.fork(this.task(proc));
+    const parent = this.task(proc);
+    const child = this.sys!.fork(parent);
+    this.atFork = this.faults(proc);
     if (typeof child === 'number') return BigInt(child);
     this.tasks.push(child);
+    touchImage(parent);
+    touchImage(child);
     this.forgetFreed();
     return BigInt(child.pid);
   }

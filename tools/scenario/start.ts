@@ -43,10 +43,15 @@ export function startProcess(system: System): Task {
   mmapRegion(mm, null, STACK_START, STACK_END, rw | vm.VM_GROWSDOWN, STACK_START / PAGE_SIZE);
   mm.startBrk = mm.brk = BRK0;
   mm.startStack = (STACK_END - 16) as VirtAddr;
-  access(task, IMAGE_START, PF_USER | PF_INSTR);
-  for (let va = IMAGE_DATA; va < BRK0; va += PAGE_SIZE) access(task, va, PF_USER | PF_WRITE);
+  touchImage(task);
   access(task, STACK_PAGE, PF_USER | PF_WRITE);
   task.minflt = 0;
   task.majflt = 0;
   return task;
+}
+
+/** Makes the image resident and its data the process's own: at the start and after each fork. */
+export function touchImage(task: Task): void {
+  access(task, IMAGE_START, PF_USER | PF_INSTR);
+  for (let va = IMAGE_DATA; va < BRK0; va += PAGE_SIZE) access(task, va, PF_USER | PF_WRITE);
 }
