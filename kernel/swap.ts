@@ -1,7 +1,7 @@
 // A swap device: slots of one page, how often each is referred to, and which pages are cached.
 //
-//     slot   0 header      1        2        3      …    a page-table entry that was swapped out
-//     map        -         2        1        0           names a slot; `map` counts such entries
+//     slot   0 header      1        2        3       a page-table entry that was swapped out
+//     map        -         2        1        0       names a slot; `map` counts such entries
 //     cached     -       frame      -        -             the swap cache: a frame with that content
 //
 // States of a slot: free (map 0, not cached); in use (map > 0); cached (a frame holds the same

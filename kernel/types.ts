@@ -62,7 +62,7 @@ export function pageUp(va: number): VirtAddr {
 
 /**
  * A length that a program passed, rounded up to pages as 64-bit arithmetic does it.
- * @param length signed: from -4095 to -1 it wraps round to 0; below, and it is larger than all memory.
+ * @param length signed: -4095 to -1 wrap round to 0; below, it is larger than all memory.
  */
 export function pageAlign(length: number): number {
   const bytes = pageDown(length + 0xfff);

@@ -162,6 +162,7 @@ function readWindow(system: System, file: File): void {
     }
     let order = system.sysctl.largeFolios ? Math.min(ra.order, log2(ra.size)) : 0;
     while (order > 0 && (i % (1 << order) !== 0 || i + (1 << order) > end)) order--;
+    while (order > 0 && anyCached(inode, i, 1 << order)) order--;
     if (!addFolio(system, inode, i, order)) return;
     if (i === alignUp(mark, 1 << order)) {
       system.machine.pages.setFlags(inode.cache.get(i), PG_readahead);
@@ -169,6 +170,11 @@ function readWindow(system: System, file: File): void {
     system.fault.order = Math.max(system.fault.order, order);
     i += 1 << order;
   }
+}
+
+function anyCached(inode: Inode, first: number, count: number): boolean {
+  for (let i = first; i < first + count; i++) if (inode.cache.get(i) !== NO_PFN) return true;
+  return false;
 }
 
 function log2(n: number): number {

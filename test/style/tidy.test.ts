@@ -20,7 +20,6 @@ const WIDE: readonly string[] = [
   'kernel/steal.ts',
   'kernel/swap.ts',
   'kernel/zone.ts',
-  'tools/scenario/random.ts',
   'userspace/gup.ts',
   'userspace/prot.ts',
 ];
