@@ -10,6 +10,7 @@
 
 import { FreeTables, MAX_BLOCK_PAGES, type Buddy } from './buddy.ts';
 import { InputError } from './errors.ts';
+import { buildKernelSpace, type KernelLayout, type SectionMap } from './kaddr.ts';
 import { Memblock } from './memblock.ts';
 import {
   type E820Row,
@@ -23,13 +24,16 @@ import {
 import { MemMap, STRUCT_PAGE_SIZE } from './page.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PhysMem } from './physmem.ts';
-import { MAX_ORDER, PAGE_SIZE, PMD_SIZE, alignDown } from './types.ts';
+import { MAX_ORDER, PAGE_SIZE, PMD_SIZE, alignDown, type Pfn } from './types.ts';
 import { ZONE_DMA, ZONE_MOVABLE, Zone } from './zone.ts';
 import { type VmFigures, type VmTunables, setupWatermarks } from './watermarks.ts';
 import { ZoneLists } from './zonelist.ts';
 
 /** Where the kernel image is loaded. */
 export const KERNEL_PHYS = 0x1000000;
+
+/** Kernel image with data and bss, unless the configuration says otherwise. */
+const KERNEL_IMAGE_BYTES = 40 * 2 ** 20;
 
 /** First frame of each zone from DMA to Normal, and the end of the last. */
 const ZONE_LIMITS = [0, 2 ** 12, 2 ** 20, Infinity];
@@ -63,6 +67,9 @@ export interface BootedMemory {
   readonly pages: MemMap;
   readonly alloc: PageAllocator;
   readonly memblock: Memblock;
+  /** What the kernel half maps, and the PGD whose upper half all address spaces share. */
+  readonly layout: KernelLayout;
+  readonly kernelRoot: Pfn;
   readonly cpus: number;
   readonly nrNodes: number;
   readonly figures: VmFigures;
@@ -90,9 +97,12 @@ export function bootMemory(config: BootConfig = {}): BootedMemory {
   const nodes = config.nodes ?? [Infinity];
   const ram = splitNodes(ramFrames(rows), nodes);
   const memblock = new Memblock(ram);
-  reserveForKernel(memblock, config, cpus, nodes.length);
+  const memMap = reserveForKernel(memblock, config, cpus, nodes.length);
   const pages = new MemMap(memblock.endPfn);
   const mem = new PhysMem(memblock.endPfn);
+  const layout = kernelLayout(ram, memMap, config);
+  const allocTable = (): Pfn => memblock.allocate(PAGE_SIZE, PAGE_SIZE, 'page tables') as Pfn;
+  const kernelRoot = buildKernelSpace(mem, allocTable, layout);
   const spans = zoneSpans(ram, nodes.length, config.movable ?? 0);
   const tables = new FreeTables(pages, spans.length, cpus);
   const zones = spans.map((span, number) => new Zone(tables, number, span));
@@ -104,7 +114,18 @@ export function bootMemory(config: BootConfig = {}): BootedMemory {
   const lists = new ZoneLists(zones, nodes.length, config.distance);
   const nodeOfCpu = Int32Array.from({ length: cpus }, (_, cpu) => cpu % nodes.length);
   const alloc = new PageAllocator(mem, tables, zones, lists, nodeOfCpu);
-  return { mem, pages, alloc, memblock, cpus, nrNodes: nodes.length, figures, managedOf };
+  return {
+    mem,
+    pages,
+    alloc,
+    memblock,
+    layout,
+    kernelRoot,
+    cpus,
+    nrNodes: nodes.length,
+    figures,
+    managedOf,
+  };
 }
 
 /** CPUs of a node: they are dealt out one by one. */
@@ -130,14 +151,26 @@ function managedFigures(
   return (zone) => byNumber.get(zone.number) ?? zone.managed;
 }
 
-/** Everything that is taken before the page allocator starts. */
+function kernelLayout(
+  ram: readonly PfnRange[],
+  memMap: readonly SectionMap[],
+  config: BootConfig,
+): KernelLayout {
+  const imageBytes = config.kernelImage ?? KERNEL_IMAGE_BYTES;
+  return { ram, memMap, imageStart: KERNEL_PHYS, imageBytes };
+}
+
+/**
+ * Everything that is taken before the page allocator starts.
+ * @returns where the records of each memory section are.
+ */
 function reserveForKernel(
   memblock: Memblock,
   config: BootConfig,
   cpus: number,
   nrNodes: number,
-): void {
-  const image = config.kernelImage ?? 40 * 2 ** 20;
+): SectionMap[] {
+  const image = config.kernelImage ?? KERNEL_IMAGE_BYTES;
   if (memblock.endPfn * PAGE_SIZE < KERNEL_PHYS + image) {
     throw new InputError(
       '',
@@ -148,25 +181,36 @@ function reserveForKernel(
   memblock.reserve(KERNEL_PHYS, KERNEL_PHYS + image, 'kernel');
   if (config.initrd !== undefined) memblock.allocate(config.initrd, PAGE_SIZE, 'initrd');
   memblock.allocate(config.logBuffer ?? 2 ** 18, PAGE_SIZE, 'log buffer');
+  const memMap: SectionMap[] = [];
   for (let node = 0; node < nrNodes; node++) {
-    const sections = sectionsOf(memblock.memory, node);
+    let sections = 0;
+    forEachSectionRun(memblock.memory, node, (_, n) => {
+      sections += n;
+    });
     const bytes = sections * SECTION_PAGES * STRUCT_PAGE_SIZE;
-    memblock.allocate(bytes, PMD_SIZE, 'mem_map', node);
+    let pfn = memblock.allocate(bytes, PMD_SIZE, 'mem_map', node);
+    forEachSectionRun(memblock.memory, node, (firstSection, n) => {
+      memMap.push({ firstSection, sections: n, pfn: pfn as Pfn });
+      pfn += (n * SECTION_PAGES * STRUCT_PAGE_SIZE) / PAGE_SIZE;
+    });
   }
   memblock.allocate((config.perCpu ?? 256 * 1024) * cpus, PMD_SIZE, 'percpu');
+  return memMap;
 }
 
-/** Memory sections of which a node has some RAM. */
-function sectionsOf(memory: readonly PfnRange[], node: number): number {
-  let n = 0;
+/** Visits each run of memory sections of which a node has some RAM, none twice. */
+function forEachSectionRun(
+  memory: readonly PfnRange[],
+  node: number,
+  visit: (firstSection: number, sections: number) => void,
+): void {
   let last = -1;
   for (const range of memory) {
     if (range.node !== node) continue;
     const first = Math.max(Math.floor(range.startPfn / SECTION_PAGES), last + 1);
     last = Math.floor((range.endPfn - 1) / SECTION_PAGES);
-    n += last - first + 1;
+    if (last >= first) visit(first, last - first + 1);
   }
-  return n;
 }
 
 /** Extent of each zone (zone_spanned_pages_in_node()): what its limits and the node share. */

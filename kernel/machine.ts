@@ -12,7 +12,7 @@ import type { AddressSpace } from './ports.ts';
 import { Rmap } from './rmap.ts';
 import { VmStat } from './stats.ts';
 import { Trace } from './trace.ts';
-import { NO_PFN, type Pfn } from './types.ts';
+import type { Pfn } from './types.ts';
 
 /** What forgets translations: the TLBs of all CPUs. */
 export interface TlbFlusher {
@@ -32,7 +32,7 @@ export class Machine {
   readonly trace = new Trace();
   readonly rmap: Rmap;
   /** The PGD whose upper half every address space shares. */
-  kernelRoot: Pfn = NO_PFN;
+  readonly kernelRoot: Pfn;
   /** Set by the CPUs; nothing to flush before there are any. */
   tlb: TlbFlusher | null = null;
 
@@ -41,6 +41,7 @@ export class Machine {
     this.mem = this.booted.mem;
     this.pages = this.booted.pages;
     this.alloc = this.booted.alloc;
+    this.kernelRoot = this.booted.kernelRoot;
     this.rmap = new Rmap(this.pages, this.alloc, this.stat);
   }
 }
