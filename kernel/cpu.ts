@@ -2,8 +2,8 @@
 // mmu.ts adds what the CPU does with an address.
 //
 // Changing tables in memory changes nothing that a TLB or a paging-structure cache already holds:
-// whoever removes a mapping or a right flushes, with invlpg(), invpcid(), loadSpace() or flushAll(),
-// on every CPU that may hold it (tlbflush.ts).
+// whoever removes a mapping or a right flushes, with invlpg(), invpcid(), loadSpace() or
+// flushAll(), on every CPU that may hold it (tlbflush.ts).
 // Source: Intel SDM volume 3, 2.5 (control registers), 4.10.4 (invalidation).
 
 import { assert } from './errors.ts';

@@ -1,13 +1,13 @@
 // The kernel half of every address space, as Linux lays it out on x86-64 with four levels:
 //
-//     ffff888000000000  direct map: all of RAM, at its physical address      RW NX, 4K / 2M / 1G
+//     ffff888000000000  direct map: all of RAM, at its physical address      RW NX, 4K 2M 1G
 //     ffffc90000000000  vmalloc, 32 TiB: tables are made, entries come with vmalloc.ts
 //     ffffea0000000000  vmemmap: struct page of every frame, 64 bytes each        RW NX, 2M
 //     ffffffff81000000  kernel image: text R X, rodata R NX, data and bss RW NX,        2M
 //
-// The tables are frames of RAM that boot sets aside. One PGD, the kernel's, is built here; the upper
-// 256 entries of every other PGD are copies of its, so what is mapped later below them shows in all
-// spaces at once. That is why the vmalloc area's tables of level 3 exist from the start.
+// The tables are frames of RAM that boot sets aside. One PGD, the kernel's, is built here; the
+// upper 256 entries of every other PGD are copies of its, so what is mapped later below them shows
+// in all spaces at once. That is why the vmalloc area's tables of level 3 exist from the start.
 // Every leaf is global; A and D are set, so that no walk ever writes here.
 //
 // RAM is mapped with the largest page that is aligned and whole in it: pages of 4 KiB at its ragged

@@ -11,8 +11,8 @@
 //   2. TLB levels      where the CPU has them: an entry that allows the access answers; one that
 //                      does not is dropped
 //   3. walk            walker.ts; the page it finds enters the TLB
-//   4. #PF             CR2 and the error code are set, and the space's handleFault() is asked: while
-//                      it says FAULT_OK, back to 2
+//   4. #PF             CR2 and the error code are set, and the space's handleFault() is asked;
+//                      while it says FAULT_OK, back to 2
 //
 // What fails stays visible: `fault` keeps the FAULT_* of the last failed access until takeFault().
 // A failed load yields 0, a failed store writes nothing, also where it spans two pages.
