@@ -13,6 +13,7 @@ import { register as registerCompare } from './commands/compare.ts';
 import { register as registerExplain } from './commands/explain.ts';
 import { register as registerFsck } from './commands/fsck.ts';
 import { register as registerOwner } from './commands/owner.ts';
+import { register as registerReplace } from './commands/replace.ts';
 import { register as registerReplay } from './commands/replay.ts';
 import { register as registerRun } from './commands/run.ts';
 import { register as registerVerify } from './commands/verify.ts';
@@ -26,6 +27,7 @@ const commands: readonly ((program: Command) => void)[] = [
   registerExplain,
   registerFsck,
   registerOwner,
+  registerReplace,
   registerReplay,
   registerRun,
   registerVerify,
