@@ -21,9 +21,13 @@ import { _PAGE_DIRTY, _PAGE_SPECIAL, pteHi, pteLo, pteNone } from '../kernel/pte
 import { mm_filemap_map_pages } from '../kernel/trace.ts';
 import { NO_PFN, PAGE_SIZE, PTRS_PER_TABLE, type Pfn, type VirtAddr } from '../kernel/types.ts';
 import { anonVmaPrepare } from './anon.ts';
-import { FAULT_RETRY } from './fault-flags.ts';
+import { FAULT_AGAIN, FAULT_RETRY } from './fault-flags.ts';
 import { DID_AROUND, DID_COW_FILE, DID_FILE, DID_SPECIAL } from './fault-info.ts';
+<<<<<<< Updated upstream
 import { FETCH_OOM, FETCH_RETRY, fetchPage } from './filemap.ts';
+=======
+import { FETCH_AGAIN, FETCH_OOM, FETCH_RETRY, cacheHit, fetchPage } from './filemap.ts';
+>>>>>>> Stashed changes
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES } from './rss.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import { cacheHit } from './readahead.ts';
@@ -67,7 +71,7 @@ function mapAround(vma: Vma, pmd: number, va: VirtAddr, window: number): boolean
   for (let i = from; i <= to;) {
     const pfn = inode.cache.get(i);
     const head = pfn === NO_PFN ? NO_PFN : pages.head(pfn);
-    if (head === NO_PFN || pages.hasFlags(head, PG_readahead)) {
+    if (head === NO_PFN || pages.hasFlags(head, PG_readahead) || isInFlight(vma, i)) {
       i++;
       continue;
     }
@@ -86,6 +90,12 @@ function mapAround(vma: Vma, pmd: number, va: VirtAddr, window: number): boolean
   cacheHit(vma.file!, hits);
   if (trace.on) trace.emit(mm_filemap_map_pages, inode.id, from, to);
   return done;
+}
+
+/** Was the page asked for in this very fault, without waiting for it? */
+function isInFlight(vma: Vma, index: number): boolean {
+  const { inFlight } = vma.mm.system;
+  return inFlight.inode === vma.file!.inode && index >= inFlight.start && index < inFlight.end;
 }
 
 /** Maps a cached page unless something is there already. */
@@ -124,6 +134,7 @@ function doFetchFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fault
 
 function fetchFailure(code: number): FaultResult {
   if (code === FETCH_RETRY) return FAULT_RETRY;
+  if (code === FETCH_AGAIN) return FAULT_AGAIN;
   return code === FETCH_OOM ? FAULT_OOM : FAULT_SIGBUS;
 }
 

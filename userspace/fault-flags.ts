@@ -5,5 +5,7 @@ export const FAULT_TRIED = 0x100;
 
 /** Results of the handlers, above FAULT_*, that never reach the MMU: try again from the start. */
 export const FAULT_RETRY = 0x100;
+/** Try again; nothing was waited for, so the fault stays minor. */
+export const FAULT_AGAIN = 0x400;
 /** Not a case for huge pages: go on with the page-table entry. */
 export const FAULT_FALLBACK = 0x200;

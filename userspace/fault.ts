@@ -49,7 +49,7 @@ import {
 import { NO_PFN, PAGE_SIZE, TASK_SIZE, pageDown, type VirtAddr } from '../kernel/types.ts';
 import { anonVmaPrepare } from './anon.ts';
 import { chargeCommit } from './commit.ts';
-import { FAULT_FALLBACK, FAULT_RETRY, FAULT_TRIED } from './fault-flags.ts';
+import { FAULT_AGAIN, FAULT_FALLBACK, FAULT_RETRY, FAULT_TRIED } from './fault-flags.ts';
 import { DID_ANON, DID_SPURIOUS, DID_ZERO } from './fault-info.ts';
 import { doFileFault } from './fault-file.ts';
 import { doWpPage } from './fault-wp.ts';
@@ -84,12 +84,14 @@ export function handleUserFault(mm: Mm, va: VirtAddr, errorCode: number): FaultR
     if ((vma.flags & VM_GROWSDOWN) === 0 || !expandStack(vma, va)) return FAULT_MAPERR;
   }
   if (isAccessError(vma, errorCode)) return FAULT_ACCERR;
-  for (let flags = errorCode; ; flags |= FAULT_TRIED) {
+  for (let flags = errorCode; ;) {
     const result = handleMmFault(vma, va, flags);
-    if (result === FAULT_RETRY) {
+    if (result === FAULT_RETRY || result === FAULT_AGAIN) {
+      if (result === FAULT_RETRY) flags |= FAULT_TRIED;
       vma = mm.vmas.at(va) ?? vma;
       continue;
     }
+    mm.system.inFlight.inode = null;
     if (result !== FAULT_OK) return result;
     countFault(mm, (flags & FAULT_TRIED) !== 0);
     return FAULT_OK;

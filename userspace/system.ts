@@ -75,6 +75,12 @@ export class System {
   readonly files = new Map<string, Inode>();
   /** The task that runs: faults are counted for it. */
   current: Task | null = null;
+  /** Pages of a file that the fault now being handled asked for without waiting. */
+  readonly inFlight: { inode: Inode | null; start: number; end: number } = {
+    inode: null,
+    start: 0,
+    end: 0,
+  };
   /** Pages promised (Committed_AS). */
   vmCommitted = 0;
   totalSwapPages = 0;
