@@ -23,11 +23,7 @@ import { NO_PFN, PAGE_SIZE, PTRS_PER_TABLE, type Pfn, type VirtAddr } from '../k
 import { anonVmaPrepare } from './anon.ts';
 import { FAULT_AGAIN, FAULT_RETRY } from './fault-flags.ts';
 import { DID_AROUND, DID_COW_FILE, DID_FILE, DID_SPECIAL } from './fault-info.ts';
-<<<<<<< Updated upstream
-import { FETCH_OOM, FETCH_RETRY, fetchPage } from './filemap.ts';
-=======
-import { FETCH_AGAIN, FETCH_OOM, FETCH_RETRY, cacheHit, fetchPage } from './filemap.ts';
->>>>>>> Stashed changes
+import { FETCH_AGAIN, FETCH_OOM, FETCH_RETRY, fetchPage } from './filemap.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES } from './rss.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import { cacheHit } from './readahead.ts';

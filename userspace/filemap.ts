@@ -8,17 +8,9 @@
 
 import { PG_dirty, PG_readahead } from '../kernel/page.ts';
 import { NR_FILE_MAPPED, NR_FILE_PAGES, NR_SHMEM, PGMAJFAULT } from '../kernel/stats.ts';
-<<<<<<< Updated upstream
 import { mm_filemap_delete_from_page_cache } from '../kernel/trace.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { addPage } from './add-page.ts';
-=======
-import {
-  mm_filemap_add_to_page_cache,
-  mm_filemap_delete_from_page_cache,
-} from '../kernel/trace.ts';
-import { NO_PFN, PAGE_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
->>>>>>> Stashed changes
 import { FAULT_TRIED } from './fault-flags.ts';
 import type { File, Inode } from './file.ts';
 import type { System } from './system.ts';
@@ -33,18 +25,6 @@ export const FETCH_RETRY = -4;
 /** The next window was asked for: try again, nothing was waited for. */
 export const FETCH_AGAIN = -5;
 
-<<<<<<< Updated upstream
-=======
-/** Misses more than hits after which a mapping's misses read nothing ahead (MMAP_LOTSAMISS). */
-const LOTS_OF_MISSES = 100;
-
-/** Pages in a node of the page cache's tree (XA_CHUNK_SIZE). */
-const NODE_PAGES = 64;
-
-/** Order of the largest folio that read-ahead makes (MAX_PAGECACHE_ORDER). */
-const MAX_READ_ORDER = 9;
-
->>>>>>> Stashed changes
 /** The frame of a page for a fault in a mapping of the file, or FETCH_*. */
 export function fetchPage(vma: Vma, index: number, flags: number): number {
   const { system } = vma.mm;
@@ -74,189 +54,6 @@ export function fetchPage(vma: Vma, index: number, flags: number): number {
   return FETCH_RETRY;
 }
 
-<<<<<<< Updated upstream
-=======
-/** A mapping found `hits` of the file's pages in the cache. */
-export function cacheHit(file: File, hits: number): void {
-  file.ra.mmapMiss = Math.max(0, file.ra.mmapMiss - hits);
-}
-
-/** A mapping's miss reads what lies around it (do_sync_mmap_readahead()). */
-function readAround(system: System, vma: Vma, file: File, index: number): void {
-  const { ra } = file;
-  const window = system.sysctl.readAheadPages;
-  if ((vma.flags & VM_RAND_READ) !== 0 || window === 0) return;
-  if ((vma.flags & VM_SEQ_READ) !== 0) {
-    ra.start = index;
-    ra.size = window;
-    ra.asyncSize = window >> 1;
-  } else {
-    if (ra.mmapMiss < LOTS_OF_MISSES * 10) ra.mmapMiss++;
-    if (ra.mmapMiss > LOTS_OF_MISSES) return;
-    ra.start = Math.max(0, index - window / 2);
-    ra.size = window;
-    ra.asyncSize = window / 4;
-  }
-  ra.order = 0;
-  readWindow(system, file);
-}
-
-/**
- * A mapping met a cached page: if it is the marked one, the next window is read.
- * @returns true where it was: the fault let its locks go and starts again.
- */
-function readMarked(system: System, vma: Vma, file: File, index: number, pfn: Pfn): boolean {
-  const { ra } = file;
-  const { pages } = system.machine;
-  if ((vma.flags & VM_RAND_READ) !== 0 || system.sysctl.readAheadPages === 0) return false;
-  if (ra.mmapMiss > 0) ra.mmapMiss--;
-  const head = pages.head(pfn);
-  if (!pages.hasFlags(head, PG_readahead)) return false;
-  pages.clearFlags(head, PG_readahead);
-  const max = system.sysctl.readAheadPages;
-  const nr = 1 << pages.compoundOrder(head);
-  if (index === alignDown(ra.start + ra.size - ra.asyncSize, nr)) {
-    ra.start += ra.size;
-    ra.size = Math.max(ra.size, nextWindow(ra.size, max));
-  } else {
-    // The mark is of another window: the next hole after it starts a new one.
-    const start = nextMiss(system, file.inode, index + 1, max);
-    if (start - index > max) return true;
-    ra.size = nextWindow(start - index + max, max);
-    ra.start = start;
-  }
-  ra.order = Math.min(ra.order + 2, MAX_READ_ORDER);
-  if (system.sysctl.largeFolios) {
-    const end = alignDown(ra.start + ra.size, 1 << Math.min(ra.order, log2(max)));
-    if (end > ra.start) ra.size = end - ra.start;
-  }
-  ra.asyncSize = ra.size;
-  readWindow(system, file);
-  // Nobody waits for this window: while the fault goes on, its pages are still on their way.
-  system.inFlight.inode = file.inode;
-  system.inFlight.start = ra.start;
-  system.inFlight.end = ra.start + ra.size;
-  return true;
-}
-
-/**
- * The first page from `index` on that is not cached, within `max` pages, as Linux finds it: its
- * walk starts at the head of the folio that holds `index` without correcting its count, and falls
- * into step where it enters the next node of 64 pages. Until then it misses holes, and read-ahead
- * leaves gaps (page_cache_next_miss(), xas_next()).
- */
-function nextMiss(system: System, inode: Inode, index: number, max: number): number {
-  const pfn = inode.cache.get(index);
-  if (pfn === NO_PFN) return index;
-  let at = index - (pfn - system.machine.pages.head(pfn));
-  for (let i = index + 1; i < index + max; i++) {
-    at++;
-    if (at % NODE_PAGES === 0) at = i;
-    if (inode.cache.get(at) === NO_PFN) return i;
-  }
-  return index + max;
-}
-
-function nextWindow(size: number, max: number): number {
-  if (size < max / 16) return size * 4;
-  return size <= max / 2 ? size * 2 : max;
-}
-
-/**
- * Reads the window of `file.ra` up to the end of the file, in folios of its order, and marks the
- * folio from which the next window is to start (page_cache_ra_order()). Where something is cached
- * already, the rest is read page by page.
- */
-function readWindow(system: System, file: File): void {
-  const { inode, ra } = file;
-  const end = Math.min(ra.start + ra.size, inode.sizePages);
-  if (!system.sysctl.largeFolios) {
-    readSingle(system, file, ra.start, end);
-    return;
-  }
-  const mark = ra.start + ra.size - ra.asyncSize;
-  ra.order = Math.min(ra.order, log2(ra.size));
-  for (let i = ra.start; i < end;) {
-    let { order } = ra;
-    while (i % (1 << order) !== 0 || i + (1 << order) > end) order--;
-    if (!isVacant(inode, i, order)) {
-      readSingle(system, file, i, Math.min(ra.start + ra.size, inode.sizePages));
-      return;
-    }
-    if (!addFolio(system, inode, i, order)) return;
-    if (i === alignDown(mark, 1 << order)) {
-      system.machine.pages.setFlags(inode.cache.get(i), PG_readahead);
-    }
-    system.fault.order = Math.max(system.fault.order, order);
-    i += 1 << order;
-  }
-}
-
-function isVacant(inode: Inode, index: number, order: number): boolean {
-  for (let i = 0; i < 1 << order; i++) if (inode.cache.get(index + i) !== NO_PFN) return false;
-  return true;
-}
-
-/** Reads what is missing of [start, end) page by page (do_page_cache_ra()). */
-function readSingle(system: System, file: File, start: number, end: number): void {
-  const { inode, ra } = file;
-  const mark = end - start >= ra.asyncSize ? end - ra.asyncSize : -1;
-  for (let i = start; i < end; i++) {
-    if (inode.cache.get(i) !== NO_PFN) continue;
-    const pfn = addPage(system, inode, i, false);
-    if (pfn === NO_PFN) return;
-    if (i === mark) system.machine.pages.setFlags(pfn, PG_readahead);
-  }
-}
-
-function log2(n: number): number {
-  return 31 - Math.clz32(n);
-}
-
-/** Brings [first, end) of a disk file into the cache, without marks: read(2), MADV_WILLNEED. */
-export function readPages(system: System, inode: Inode, first: number, end: number): void {
-  const stop = Math.min(end, inode.sizePages);
-  for (let i = first; i < stop; i++) {
-    if (inode.cache.get(i) === NO_PFN) addPage(system, inode, i, false);
-  }
-}
-
-/** A new page of zeros in the cache. @returns its frame, NO_PFN without memory. */
-export function addPage(system: System, inode: Inode, index: number, zeroed: boolean): Pfn {
-  const { alloc, mem, pages, stat, trace } = system.machine;
-  const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE | (zeroed ? __GFP_ZERO : 0), 0);
-  if (pfn === NO_PFN) return NO_PFN;
-  if (!zeroed) mem.zeroFrame(pfn); // what the disk holds
-  const shmem = inode.kind === 'shmem';
-  pages.setFlags(pfn, PG_uptodate | PG_lru | (shmem ? PG_swapbacked : 0));
-  pages.setOwner(pfn, inode.id);
-  pages.setIndex(pfn, index | 0);
-  inode.cache.add(index, pfn);
-  stat.node[NR_FILE_PAGES]++;
-  if (shmem) stat.node[NR_SHMEM]++;
-  if (trace.on) trace.emit(mm_filemap_add_to_page_cache, inode.id, index, pfn);
-  return pfn;
-}
-
-/** A folio of 2^order pages in the cache, from page `index` on; false without memory. */
-export function addFolio(system: System, inode: Inode, index: number, order: number): boolean {
-  const { alloc, pages, stat } = system.machine;
-  if (order === 0) return addPage(system, inode, index, false) !== NO_PFN;
-  const head = alloc.alloc(GFP_HIGHUSER_MOVABLE | __GFP_ZERO | 0x40000, order);
-  if (head === NO_PFN) return false;
-  const nr = 1 << order;
-  for (let i = 0; i < nr; i++) {
-    pages.setFlags(head + i, PG_uptodate | PG_lru);
-    pages.setOwner(head + i, inode.id);
-    pages.setIndex(head + i, (index + i) | 0);
-    inode.cache.add(index + i, (head + i) as Pfn);
-  }
-  pages.setRefcount(head, nr);
-  stat.node[NR_FILE_PAGES] += nr;
-  return true;
-}
-
->>>>>>> Stashed changes
 /** Writes one byte value over [offset, offset + length): extends the file, dirties its pages. */
 export function writeFile(
   system: System,

@@ -11,11 +11,7 @@ import { FAULT_OK, FAULT_OOM, PF_WRITE, type FaultResult } from '../kernel/ports
 import { _PAGE_PRESENT, _PAGE_RW } from '../kernel/pte.ts';
 import { PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
 import { countFault, handleMmFault } from './fault.ts';
-<<<<<<< Updated upstream
-import { FAULT_RETRY, FAULT_TRIED } from './fault-flags.ts';
-=======
-import { FAULT_AGAIN, FAULT_RETRY } from './fault-flags.ts';
->>>>>>> Stashed changes
+import { FAULT_AGAIN, FAULT_RETRY, FAULT_TRIED } from './fault-flags.ts';
 import type { Mm } from './mm.ts';
 import { markMlocked } from './mlock-pages.ts';
 import {
@@ -41,7 +37,6 @@ export function isPagePresent(mm: Mm, va: number, write: boolean): boolean {
   return !write || (lo & _PAGE_RW) !== 0;
 }
 
-<<<<<<< Updated upstream
 /**
  * One fault on behalf of the kernel.
  * @param waits whether a second try, after the disk was asked, counts as major, as it does for
@@ -49,19 +44,14 @@ export function isPagePresent(mm: Mm, va: number, write: boolean): boolean {
  * @returns FAULT_*
  */
 export function faultIn(vma: Vma, va: VirtAddr, write: boolean, waits = false): FaultResult {
-  for (let tried = false; ; tried = true) {
+  for (let tried = false; ;) {
     const result = handleMmFault(vma, va, (write ? PF_WRITE : 0) | (tried ? FAULT_TRIED : 0));
-    if (result === FAULT_RETRY) continue;
-    if (result === FAULT_OK) countFault(vma.mm, tried && waits);
-=======
-/** One fault on behalf of the kernel. @returns FAULT_* */
-export function faultIn(vma: Vma, va: VirtAddr, write: boolean): FaultResult {
-  for (;;) {
-    const result = handleMmFault(vma, va, write ? PF_WRITE : 0);
-    if (result === FAULT_RETRY || result === FAULT_AGAIN) continue;
+    if (result === FAULT_RETRY || result === FAULT_AGAIN) {
+      tried ||= result === FAULT_RETRY;
+      continue;
+    }
     vma.mm.system.inFlight.inode = null;
-    if (result === FAULT_OK) countFault(vma.mm, false);
->>>>>>> Stashed changes
+    if (result === FAULT_OK) countFault(vma.mm, tried && waits);
     return result;
   }
 }

@@ -17,7 +17,7 @@
 // times as large as the one before it. Not modelled: FMODE_RANDOM, congestion.
 
 import { PG_readahead } from '../kernel/page.ts';
-import { NO_PFN, PAGE_SIZE, alignDown, alignUp, type Pfn } from '../kernel/types.ts';
+import { NO_PFN, PAGE_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
 import { addFolio, addPage } from './add-page.ts';
 import type { File, Inode } from './file.ts';
 import type { System } from './system.ts';
@@ -25,6 +25,9 @@ import { VM_RAND_READ, VM_SEQ_READ, type Vma } from './vma.ts';
 
 /** Misses more than hits after which a mapping's misses read nothing ahead (MMAP_LOTSAMISS). */
 const LOTS_OF_MISSES = 100;
+
+/** Pages in a node of the page cache's tree (XA_CHUNK_SIZE). */
+const NODE_PAGES = 64;
 
 /** Order of the largest folio that read-ahead makes (MAX_PAGECACHE_ORDER). */
 const MAX_READ_ORDER = 9;
@@ -52,14 +55,24 @@ export function readAround(system: System, vma: Vma, file: File, index: number):
   readWindow(system, file);
 }
 
-/** A mapping met a cached page: if it is the marked one, the next window is read. */
-export function readMarked(system: System, vma: Vma, file: File, index: number, pfn: Pfn): void {
+/**
+ * A mapping met a cached page: if it is the marked one, the next window is read.
+ * @returns true where it was: the fault let its locks go and starts again.
+ */
+export function readMarked(system: System, vma: Vma, file: File, index: number, pfn: Pfn): boolean {
   const { ra } = file;
   const max = system.sysctl.readAheadPages;
-  if ((vma.flags & VM_RAND_READ) !== 0 || max === 0) return;
+  if ((vma.flags & VM_RAND_READ) !== 0 || max === 0) return false;
   if (ra.mmapMiss > 0) ra.mmapMiss--;
   const { pages } = system.machine;
-  if (pages.hasFlags(pages.head(pfn), PG_readahead)) asyncReadAhead(system, file, index, pfn, max);
+  if (!pages.hasFlags(pages.head(pfn), PG_readahead)) return false;
+  if (asyncReadAhead(system, file, index, pfn, max)) {
+    // Nobody waits for this window: while the fault goes on, its pages are still on their way.
+    system.inFlight.inode = file.inode;
+    system.inFlight.start = ra.start;
+    system.inFlight.end = ra.start + ra.size;
+  }
+  return true;
 }
 
 /**
@@ -92,14 +105,17 @@ export function syncReadAhead(system: System, file: File, index: number, count: 
   readWindow(system, file);
 }
 
-/** A reader met the mark (page_cache_async_ra()): the next window is read. */
+/**
+ * A reader met the mark (page_cache_async_ra()): the next window is read.
+ * @returns false where nothing was left to read near by.
+ */
 export function asyncReadAhead(
   system: System,
   file: File,
   index: number,
   pfn: Pfn,
   count: number,
-): void {
+): boolean {
   const { ra, inode } = file;
   const { pages } = system.machine;
   const max = system.sysctl.readAheadPages;
@@ -111,19 +127,37 @@ export function asyncReadAhead(
     ra.size = Math.max(ra.size, nextWindow(ra.size, max));
   } else {
     // The mark is of another window: the next hole after it starts a new one.
-    let start = index + 1;
-    while (start - index <= max && inode.cache.get(start) !== NO_PFN) start++;
-    if (start - index > max) return;
+    const start = nextMiss(system, inode, index + 1, max);
+    if (start - index > max) return false;
     ra.start = start;
     ra.size = nextWindow(start - index + count, max);
   }
   ra.order = Math.min(ra.order + 2, MAX_READ_ORDER);
   if (system.sysctl.largeFolios) {
-    const end = alignDown(ra.start + ra.size, 1 << ra.order);
+    const end = alignDown(ra.start + ra.size, 1 << Math.min(ra.order, log2(max)));
     if (end > ra.start) ra.size = end - ra.start;
   }
   ra.asyncSize = ra.size;
   readWindow(system, file);
+  return true;
+}
+
+/**
+ * The first page from `index` on that is not cached, within `max` pages, as Linux finds it: its
+ * walk starts at the head of the folio that holds `index` without correcting its count, and falls
+ * into step where it enters the next node of 64 pages. Until then it misses holes, and read-ahead
+ * leaves gaps (page_cache_next_miss(), xas_next()).
+ */
+function nextMiss(system: System, inode: Inode, index: number, max: number): number {
+  const pfn = inode.cache.get(index);
+  if (pfn === NO_PFN) return index;
+  let at = index - (pfn - system.machine.pages.head(pfn));
+  for (let i = index + 1; i < index + max; i++) {
+    at++;
+    if (at % NODE_PAGES === 0) at = i;
+    if (inode.cache.get(at) === NO_PFN) return i;
+  }
+  return index + max;
 }
 
 /** Brings [first, end) of a disk file into the cache, without mark: MADV_WILLNEED. */
@@ -147,24 +181,29 @@ function nextWindow(size: number, max: number): number {
   return size <= max / 2 ? size * 2 : max;
 }
 
-/** Reads the window of `file.ra`, up to the end of the file, and marks its page. */
+/**
+ * Reads the window of `file.ra` up to the end of the file, in folios of its order, and marks the
+ * folio from which the next window is to start (page_cache_ra_order()). Where something is cached
+ * already, the rest is read page by page.
+ */
 function readWindow(system: System, file: File): void {
   const { inode, ra } = file;
-  const count = Math.min(ra.size, inode.sizePages - ra.start);
-  const mark = ra.start + count - ra.asyncSize;
-  const end = ra.start + count;
+  const end = Math.min(ra.start + ra.size, inode.sizePages);
+  if (!system.sysctl.largeFolios) {
+    readSingle(system, file, ra.start, end);
+    return;
+  }
+  const mark = ra.start + ra.size - ra.asyncSize;
+  ra.order = Math.min(ra.order, log2(ra.size));
   for (let i = ra.start; i < end;) {
-    if (inode.cache.get(i) !== NO_PFN) {
-      // Without large folios the rest is read around what is there; a run of folios ends here.
-      if (system.sysctl.largeFolios && ra.order > 0) return;
-      i++;
-      continue;
+    let { order } = ra;
+    while (i % (1 << order) !== 0 || i + (1 << order) > end) order--;
+    if (anyCached(inode, i, 1 << order)) {
+      readSingle(system, file, i, end);
+      return;
     }
-    let order = system.sysctl.largeFolios ? Math.min(ra.order, log2(ra.size)) : 0;
-    while (order > 0 && (i % (1 << order) !== 0 || i + (1 << order) > end)) order--;
-    while (order > 0 && anyCached(inode, i, 1 << order)) order--;
     if (!addFolio(system, inode, i, order)) return;
-    if (i === alignUp(mark, 1 << order)) {
+    if (i === alignDown(mark, 1 << order)) {
       system.machine.pages.setFlags(inode.cache.get(i), PG_readahead);
     }
     system.fault.order = Math.max(system.fault.order, order);
@@ -175,6 +214,18 @@ function readWindow(system: System, file: File): void {
 function anyCached(inode: Inode, first: number, count: number): boolean {
   for (let i = first; i < first + count; i++) if (inode.cache.get(i) !== NO_PFN) return true;
   return false;
+}
+
+/** Reads what is missing of [start, end) page by page (do_page_cache_ra()). */
+function readSingle(system: System, file: File, start: number, end: number): void {
+  const { inode, ra } = file;
+  const mark = end - start >= ra.asyncSize ? end - ra.asyncSize : -1;
+  for (let i = start; i < end; i++) {
+    if (inode.cache.get(i) !== NO_PFN) continue;
+    const pfn = addPage(system, inode, i, false);
+    if (pfn === NO_PFN) return;
+    if (i === mark) system.machine.pages.setFlags(pfn, PG_readahead);
+  }
 }
 
 function log2(n: number): number {
