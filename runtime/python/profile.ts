@@ -1,0 +1,147 @@
+// What differs between versions of CPython, as one table of constants and switches.
+//
+// Nothing else in this folder asks for a version: code asks for a property of the profile. Sizes
+// are those of 64-bit Linux builds. Sources: Objects/obmalloc.c, Modules/gcmodule.c (Python/gc.c
+// from 3.13), Objects/{dict,list,tuple,float,unicode,type}object.c of 2.7.18, 3.8, 3.11.7, 3.12.1,
+// 3.13.0 and 3.14; recordings of 3.11, 3.12 and 3.13 decide where they exist.
+//
+// The border of "256 K" that is often quoted is the size of an arena of old versions. Small objects
+// end at 512 bytes (256 before 2.7.4 and 3.3).
+
+export type ProfileName = '2.7' | '3.8' | '3.11' | '3.12' | '3.13' | '3.14';
+
+/** Where an instance of a plain class keeps its attributes. */
+export type InstanceLayout =
+  /** A dict of its own, through a pointer behind the header; keys may be shared (3.3 to 3.10). */
+  | 'dict'
+  /** Pointers to values and dict before the object; the values are a block of their own. */
+  | 'values'
+  /** One pre-header word is either values or dict (3.12). */
+  | 'dict-or-values'
+  /** The values follow the object in one block (3.13). */
+  | 'inline';
+
+export interface Profile {
+  readonly name: ProfileName;
+
+  // obmalloc
+  /** log2 of the block alignment: 3 or 4. */
+  readonly alignShift: number;
+  /** Largest request that pools serve. */
+  readonly smallRequestThreshold: number;
+  readonly arenaBits: number;
+  readonly poolBits: number;
+  /** address_in_range() asks a radix tree (3.10), not the pool header's arenaindex. */
+  readonly radixMap: boolean;
+  /** An empty arena that is last in usable_arenas is kept (3.8). */
+  readonly keepsLastArena: boolean;
+  /** usable_arenas is searched through nfp2lasta (3.8); before, arenas slid one by one. */
+  readonly nfp2lasta: boolean;
+
+  // collector
+  readonly gcHeadBytes: number;
+  readonly thresholds: readonly [number, number, number];
+  /** An allocation only asks for a collection, which runs between bytecodes (3.12). */
+  readonly deferredCollection: boolean;
+  /** 'incremental' is what 3.14.0 to 3.14.4 do. */
+  readonly collector: 'generational' | 'incremental';
+  /** The phase's name is made as a string for gc.callbacks, even if there are none (3.12). */
+  readonly phaseStrings: boolean;
+  /** Finalizers of a cycle run once by PEP 442 (3.4); before, they made it uncollectable. */
+  readonly safeFinalization: boolean;
+  /** Reference counts of some objects never change (3.12). */
+  readonly immortal: boolean;
+  /** An object that dies while in a young generation lowers its count even from a free list. */
+  readonly untracksTuples: boolean;
+  readonly untracksDicts: boolean;
+
+  // objects
+  /** Bytes before the characters of a compact ASCII string; any other has 24 or 16 more. */
+  readonly asciiHeadBytes: number;
+  readonly compactHeadBytes: number;
+  readonly instanceLayout: InstanceLayout;
+  /** PyWeakReference, with its collector's head. */
+  readonly weakrefBytes: number;
+  readonly maxFreeLists: {
+    readonly list: number;
+    readonly dict: number;
+    readonly dictKeys: number;
+    readonly float: number;
+    readonly tuple: number;
+    readonly tupleLength: number;
+  };
+}
+
+const v311: Profile = {
+  name: '3.11',
+  alignShift: 4,
+  smallRequestThreshold: 512,
+  arenaBits: 20,
+  poolBits: 14,
+  radixMap: true,
+  keepsLastArena: true,
+  nfp2lasta: true,
+  gcHeadBytes: 16,
+  thresholds: [700, 10, 10],
+  deferredCollection: false,
+  collector: 'generational',
+  phaseStrings: false,
+  safeFinalization: true,
+  immortal: false,
+  untracksTuples: true,
+  untracksDicts: true,
+  asciiHeadBytes: 48,
+  compactHeadBytes: 72,
+  instanceLayout: 'values',
+  weakrefBytes: 80,
+  maxFreeLists: { list: 80, dict: 80, dictKeys: 80, float: 100, tuple: 2000, tupleLength: 20 },
+};
+
+const v312: Profile = {
+  ...v311,
+  name: '3.12',
+  deferredCollection: true,
+  phaseStrings: true,
+  immortal: true,
+  asciiHeadBytes: 40,
+  compactHeadBytes: 56,
+  instanceLayout: 'dict-or-values',
+};
+
+const v313: Profile = {
+  ...v312,
+  name: '3.13',
+  thresholds: [2000, 10, 10],
+  instanceLayout: 'inline',
+};
+
+const v38: Profile = {
+  ...v311,
+  name: '3.8',
+  arenaBits: 18,
+  poolBits: 12,
+  radixMap: false,
+  instanceLayout: 'dict',
+  weakrefBytes: 80,
+};
+
+/** Every profile by its name. */
+export const profiles: Readonly<Record<ProfileName, Profile>> = {
+  '2.7': {
+    ...v38,
+    name: '2.7',
+    alignShift: 3,
+    keepsLastArena: false,
+    nfp2lasta: false,
+    gcHeadBytes: 32,
+    safeFinalization: false,
+    asciiHeadBytes: 36,
+    compactHeadBytes: 36,
+    weakrefBytes: 88,
+  },
+  '3.8': v38,
+  '3.11': v311,
+  '3.12': v312,
+  '3.13': v313,
+  '3.14': { ...v313, name: '3.14', collector: 'incremental' },
+};
