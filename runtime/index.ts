@@ -5,7 +5,24 @@ export type { Memory } from './memory.ts';
 export { GuestSignal } from './memory.ts';
 export { Malloc } from './libc/malloc.ts';
 export { type ArenaAllocator, MmapArenas, type RawAllocator } from './python/arena.ts';
+export {
+  type AllocObserver,
+  KIND_BYTES,
+  KIND_DICT,
+  KIND_FLOAT,
+  KIND_INSTANCE,
+  KIND_INT,
+  KIND_LIST,
+  KIND_NONE,
+  KIND_SET,
+  KIND_STR,
+  KIND_TUPLE,
+  KIND_WEAKREF,
+} from './python/object.ts';
 export { Obmalloc, POOL_OVERHEAD } from './python/obmalloc.ts';
 export { type MallocStats, mallocStats } from './python/obmalloc-stats.ts';
+export { PythonRuntime, type FreeLists } from './python/runtime.ts';
 export { type Profile, type ProfileName, profiles } from './python/profile.ts';
 export { StaticData } from './python/static-data.ts';
+export type { StrKind } from './python/scalars.ts';
+export type { PyClass } from './python/typeobject.ts';

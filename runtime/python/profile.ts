@@ -51,9 +51,21 @@ export interface Profile {
   readonly safeFinalization: boolean;
   /** Reference counts of some objects never change (3.12). */
   readonly immortal: boolean;
-  /** An object that dies while in a young generation lowers its count even from a free list. */
+  /** Collections take tuples, and full ones dicts, off the lists that hold no containers. */
   readonly untracksTuples: boolean;
   readonly untracksDicts: boolean;
+  /** The trashcan counts levels left of 10,000 (3.13), not levels nested up to 50. */
+  readonly countsRecursion: boolean;
+  /** Clearing weak references makes a tuple of them from this many on. */
+  readonly weakrefTupleFrom: number;
+  /** Freed tuples of the greatest length that waits are used again (3.13). */
+  readonly takesLongestTuple: boolean;
+  /** Lists get room in multiples of four items (3.9). */
+  readonly listsByFours: boolean;
+  /** Full collections free the waiting floats before the tuples (3.13). */
+  readonly freesFloatsFirst: boolean;
+  /** list.pop() of the last item frees the items (3.12), instead of resizing to 0 bytes. */
+  readonly popClears: boolean;
 
   // objects
   /** Bytes before the characters of a compact ASCII string; any other has 24 or 16 more. */
@@ -90,6 +102,12 @@ const v311: Profile = {
   immortal: false,
   untracksTuples: true,
   untracksDicts: true,
+  countsRecursion: false,
+  weakrefTupleFrom: 2,
+  takesLongestTuple: false,
+  listsByFours: true,
+  freesFloatsFirst: false,
+  popClears: false,
   asciiHeadBytes: 48,
   compactHeadBytes: 72,
   instanceLayout: 'values',
@@ -103,6 +121,7 @@ const v312: Profile = {
   deferredCollection: true,
   phaseStrings: true,
   immortal: true,
+  popClears: true,
   asciiHeadBytes: 40,
   compactHeadBytes: 56,
   instanceLayout: 'dict-or-values',
@@ -112,6 +131,10 @@ const v313: Profile = {
   ...v312,
   name: '3.13',
   thresholds: [2000, 10, 10],
+  countsRecursion: true,
+  freesFloatsFirst: true,
+  weakrefTupleFrom: 1,
+  takesLongestTuple: true,
   instanceLayout: 'inline',
 };
 
@@ -121,6 +144,7 @@ const v38: Profile = {
   arenaBits: 18,
   poolBits: 12,
   radixMap: false,
+  listsByFours: false,
   instanceLayout: 'dict',
   weakrefBytes: 80,
 };

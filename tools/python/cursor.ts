@@ -18,7 +18,8 @@ export class Cursor {
 
   /** Refuses the script here. `expected` completes "expected …". */
   refuse(expected: string, at = this.at): never {
-    const found = at >= this.text.length ? 'the end of the line' : `'${this.text.slice(at, at + 12)}'`;
+    const found =
+      at >= this.text.length ? 'the end of the line' : `'${this.text.slice(at, at + 12)}'`;
     this.fail(`expected ${expected}, found ${found}`, at);
   }
 

@@ -10,12 +10,7 @@ import {
   type Obmalloc,
   POOL_OVERHEAD,
 } from '../../runtime/index.ts';
-import {
-  MAP_ANONYMOUS,
-  MAP_PRIVATE,
-  PROT_READ,
-  PROT_WRITE,
-} from '../../userspace/mman.ts';
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../userspace/mman.ts';
 
 /** Where a block lies; 'large' if the raw allocator has it. */
 export type Place = readonly [arena: number, pool: number, block: number] | 'large';

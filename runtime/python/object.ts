@@ -1,0 +1,232 @@
+// What every Python object has in common: the header, reference counts, and the way to its type.
+//
+//     | _gc_next | _gc_prev |   collector's head, 16 bytes before containers (gc.ts)
+//  op | ob_refcnt | ob_type |   then what the type adds
+//
+// ob_type leads to a type object in memory, whose tp_dealloc names the code: here an entry point in
+// a text section that is never executed, entry i belonging to row i of the table of types. When a
+// count falls to 0 the object is deallocated there and then, its members with it.
+//
+// Deep nesting would recurse as deep, so containers pass a trashcan: past 50 nested deallocations an
+// object is put on a list (threaded through its _gc_prev) and dealt with when the stack has unwound.
+// 3.13 counts down from 10,000 levels instead and starts again from 100 levels above the bottom.
+//
+// Invariant: an object whose count is at or above 2^31 (3.12: "immortal") never changes it.
+// Source: CPython 3.11 Include/object.h, Objects/object.c _PyTrash_*; 3.12 Include/object.h.
+
+import { assert } from '../../kernel/errors.ts';
+import type { Memory } from '../memory.ts';
+import type { Collector } from './gc.ts';
+import type { Obmalloc } from './obmalloc.ts';
+import type { Profile } from './profile.ts';
+import type { StaticData } from './static-data.ts';
+
+/** Called for every object that an object refers to. */
+export interface Visitor {
+  visit(op: number): void;
+}
+
+/** What the table of types holds for each kind of object. */
+export interface TypeOps {
+  readonly name: string;
+  /** Has a collector's head before it. */
+  readonly isGc: boolean;
+  dealloc(op: number): void;
+  traverse?(op: number, visitor: Visitor): void;
+  clear?(op: number): void;
+  /** sys.getsizeof() without the collector's head. */
+  sizeOf(op: number): number;
+  /** Whether the object has a tp_finalize (before 3.4: a __del__). */
+  hasFinalizer?(op: number): boolean;
+  /** Calls it. The caller sees to it that this happens once. */
+  finalize?(op: number): void;
+  /** Where the list of weak references starts; 0 if the object supports none. */
+  weakrefs?(op: number): number;
+}
+
+/** Sees every call to the object and memory domains. */
+export interface AllocObserver {
+  allocated(p: number, bytes: number): void;
+  freed(p: number): void;
+  reallocated(from: number, to: number, bytes: number): void;
+}
+
+export const KIND_NONE = 0;
+export const KIND_INT = 1;
+export const KIND_FLOAT = 2;
+export const KIND_STR = 3;
+export const KIND_BYTES = 4;
+export const KIND_TUPLE = 5;
+export const KIND_LIST = 6;
+export const KIND_DICT = 7;
+export const KIND_SET = 8;
+export const KIND_WEAKREF = 9;
+export const KIND_INSTANCE = 10;
+export const KIND_FUNCTION = 11;
+export const KIND_GENERATOR = 12;
+export const KIND_TYPE = 13;
+const NR_KINDS = 14;
+
+const TYPE_BYTES = 416;
+const TP_DEALLOC = 48;
+/** Where the table of entry points pretends to lie; only its low word is stored and compared. */
+const TEXT_BASE = 0x00401000;
+const UNWIND_LEVEL = 50;
+const C_RECURSION_LIMIT = 10000;
+const HEADROOM = 50;
+
+export class ObjectCore {
+  readonly mem: Memory;
+  readonly data: StaticData;
+  readonly profile: Profile;
+  readonly obmalloc: Obmalloc;
+  /** Set once by the runtime; every container needs it. */
+  gc!: Collector;
+  observer: AllocObserver | null = null;
+  /** Rows of the table of types, by kind. */
+  readonly ops: TypeOps[] = [];
+  private readonly gcKinds = new Uint8Array(NR_KINDS);
+  private readonly staticTypes = new Float64Array(NR_KINDS);
+  private trashDepth = 0;
+  private trashLater = 0;
+
+  constructor(mem: Memory, data: StaticData, profile: Profile, obmalloc: Obmalloc) {
+    this.mem = mem;
+    this.data = data;
+    this.profile = profile;
+    this.obmalloc = obmalloc;
+  }
+
+  // the allocator's two domains, which pymalloc serves alike -----------------------------------
+
+  malloc(bytes: number): number {
+    const p = this.obmalloc.malloc(bytes);
+    assert(p !== 0, 'MemoryError: the process has no memory left');
+    if (this.observer !== null) this.observer.allocated(p, bytes);
+    return p;
+  }
+  calloc(bytes: number): number {
+    const p = this.obmalloc.calloc(1, bytes);
+    assert(p !== 0, 'MemoryError: the process has no memory left');
+    if (this.observer !== null) this.observer.allocated(p, bytes);
+    return p;
+  }
+  realloc(p: number, bytes: number): number {
+    const q = this.obmalloc.realloc(p, bytes);
+    assert(q !== 0, 'MemoryError: the process has no memory left');
+    if (this.observer !== null) {
+      if (p === 0) this.observer.allocated(q, bytes);
+      else this.observer.reallocated(p, q, bytes);
+    }
+    return q;
+  }
+  free(p: number): void {
+    if (this.observer !== null && p !== 0) this.observer.freed(p);
+    this.obmalloc.free(p);
+  }
+
+  // types ------------------------------------------------------------------------------------
+
+  /** Enters a built-in type: its row, and its type object in the data section. */
+  register(kind: number, ops: TypeOps): number {
+    this.ops[kind] = ops;
+    this.gcKinds[kind] = ops.isGc ? 1 : 0;
+    const type = this.data.variable(TYPE_BYTES, 32);
+    this.initType(type, kind);
+    this.staticTypes[kind] = type;
+    return type;
+  }
+
+  /** Fills in a type object whose instances are of a kind. */
+  initType(type: number, kind: number): void {
+    this.mem.store32(type, this.profile.immortal ? -1 : 1);
+    this.mem.store64(type + TP_DEALLOC, TEXT_BASE + kind * 16);
+  }
+
+  /** Address of a built-in type. */
+  typeOfKind(kind: number): number {
+    return this.staticTypes[kind];
+  }
+  /** Address of an object's type. */
+  typeOf(op: number): number {
+    return this.mem.load64(op + 8);
+  }
+  kindOf(op: number): number {
+    const m = this.mem;
+    return (m.load32(m.load64(op + 8) + TP_DEALLOC) - TEXT_BASE) >> 4;
+  }
+  isGc(op: number): boolean {
+    return this.gcKinds[this.kindOf(op)] !== 0;
+  }
+
+  // reference counts -------------------------------------------------------------------------
+
+  /** Makes a header: one reference, of a type. */
+  init(op: number, type: number): void {
+    const m = this.mem;
+    const i = m.touch(op, true);
+    const w = m.words;
+    w[i] = 1;
+    w[i + 1] = 0;
+    m.store64(op + 8, type);
+  }
+  refcount(op: number): number {
+    return this.mem.load32(op);
+  }
+  isImmortal(op: number): boolean {
+    return this.mem.load32(op) < 0;
+  }
+  incref(op: number): void {
+    const m = this.mem;
+    const i = m.touch(op, true);
+    if (m.words[i] >= 0) m.words[i]++;
+  }
+  decref(op: number): void {
+    const m = this.mem;
+    const i = m.touch(op, true);
+    const n = m.words[i];
+    if (n < 0) return;
+    m.words[i] = n - 1;
+    if (n === 1) this.dealloc(op);
+    else assert(n > 0, 'decref: the object is alive');
+  }
+  /** decref() of what may be NULL. */
+  xdecref(op: number): void {
+    if (op !== 0) this.decref(op);
+  }
+  dealloc(op: number): void {
+    this.ops[this.kindOf(op)].dealloc(op);
+  }
+
+  // the trashcan -----------------------------------------------------------------------------
+
+  /** Opens a container's deallocation. @returns false if it was put off: the caller returns. */
+  trashBegin(op: number): boolean {
+    const limit = this.profile.countsRecursion ? C_RECURSION_LIMIT - HEADROOM : UNWIND_LEVEL;
+    if (this.trashDepth >= limit) {
+      // Bit 0 of _gc_prev, "finalized", is not ours to lose.
+      this.mem.store64(op - 8, this.trashLater + (this.mem.load32(op - 8) & 1));
+      this.trashLater = op;
+      return false;
+    }
+    this.trashDepth++;
+    return true;
+  }
+
+  trashEnd(): void {
+    this.trashDepth--;
+    if (this.trashLater === 0) return;
+    if (this.profile.countsRecursion) {
+      if (this.trashDepth >= C_RECURSION_LIMIT - 2 * HEADROOM) return;
+    } else if (this.trashDepth > 0) return;
+    this.trashDepth++;
+    while (this.trashLater !== 0) {
+      const op = this.trashLater;
+      const link = this.mem.load64(op - 8);
+      this.trashLater = link - (link & 1);
+      this.mem.store64(op - 8, link & 1);
+      this.dealloc(op);
+    }
+    this.trashDepth--;
+  }
+}

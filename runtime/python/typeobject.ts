@@ -1,0 +1,403 @@
+// Classes of the program and their instances.
+//
+//     3.11       | values | dict | gc head | ob_refcnt ob_type weaklist      |  values: own block
+//     3.12       | weaklist | dict or values + 1 | gc head | refcnt type     |  values: own block
+//     3.13       | weaklist | dict | gc head | refcnt type | values … |         values embedded
+//     __slots__  |                   gc head | refcnt type | slot | slot | … weaklist |
+//     up to 3.10 |                   gc head | refcnt type | dict weaklist |
+//
+// Instances of a class share one table of attribute names. Each new instance takes one of the places
+// that the table still has room for, so arrays of values shrink as a class shows what it needs; a
+// name that finds no room, or any above thirty, turns the values of that instance into a dict.
+//
+// A class can have a finalizer (__del__). It runs once: when the count falls to zero, or in a cycle,
+// and may make the object reachable again.
+// Source: CPython 3.11 Objects/typeobject.c subtype_dealloc(), Objects/dictobject.c
+// _PyObject_StoreInstanceAttribute(); 3.12 and 3.13 the same. Not modelled: inheritance, metaclasses,
+// the dict and the methods of the class itself.
+
+import { DKIX_EMPTY } from './dict-keys.ts';
+import type { Dicts } from './dictobject.ts';
+import type { DictValues } from './dict-values.ts';
+import { KIND_INSTANCE, KIND_STR, type ObjectCore, type Visitor } from './object.ts';
+import type { Scalars } from './scalars.ts';
+import type { Weakrefs } from './weakrefobject.ts';
+
+export interface ClassOptions {
+  readonly name: string;
+  /** Names of __slots__; null for a class whose instances have a dict. */
+  readonly slots: readonly string[] | null;
+  readonly weakref: boolean;
+  /** __del__, called with the instance. */
+  readonly finalizer: ((self: number) => void) | null;
+}
+
+export interface PyClass extends ClassOptions {
+  /** Address of its type object. */
+  readonly type: number;
+  readonly slotNames: ReadonlyMap<string, number>;
+  readonly basicBytes: number;
+  readonly presize: number;
+  /** Where the list of weak references is, from the object; 0 for none. */
+  readonly weaklist: number;
+  /** The shared table of names; 0 with slots. */
+  keys: number;
+}
+
+const TYPE_OBJECT_BYTES = 1064;
+
+export class Instances {
+  private readonly core: ObjectCore;
+  private readonly dicts: Dicts;
+  private readonly values: DictValues;
+  private readonly scalars: Scalars;
+  private readonly weakrefs: Weakrefs;
+  private readonly classes = new Map<number, PyClass>();
+
+  constructor(core: ObjectCore, dicts: Dicts, scalars: Scalars, weakrefs: Weakrefs) {
+    this.core = core;
+    this.dicts = dicts;
+    this.values = dicts.values;
+    this.scalars = scalars;
+    this.weakrefs = weakrefs;
+    core.register(KIND_INSTANCE, {
+      name: 'object',
+      isGc: true,
+      dealloc: (op) => this.dealloc(op),
+      traverse: (op, visitor) => this.traverse(op, visitor),
+      clear: (op) => this.clear(op),
+      sizeOf: (op) => this.sizeOf(op),
+      hasFinalizer: (op) => this.classOf(op).finalizer !== null,
+      finalize: (op) => this.classOf(op).finalizer?.(op),
+      weakrefs: (op) => this.weaklistOf(op),
+    });
+  }
+
+  /** Makes a class: a type object, and the table of names that its instances share. */
+  makeClass(options: ClassOptions): PyClass {
+    const { core } = this;
+    const head = core.profile.gcHeadBytes;
+    const type = core.malloc(head + TYPE_OBJECT_BYTES) + head;
+    core.mem.zero(type - head, head + TYPE_OBJECT_BYTES);
+    core.initType(type, KIND_INSTANCE);
+    const cls: PyClass = {
+      ...options,
+      type,
+      slotNames: new Map((options.slots ?? []).map((name, i) => [name, 16 + 8 * i])),
+      ...this.layout(options),
+      keys: options.slots === null ? this.dicts.keys.makeShared() : 0,
+    };
+    this.classes.set(type, cls);
+    return cls;
+  }
+
+  private layout(o: ClassOptions): Pick<PyClass, 'basicBytes' | 'presize' | 'weaklist'> {
+    const { gcHeadBytes, instanceLayout } = this.core.profile;
+    const isManaged = instanceLayout === 'dict-or-values' || instanceLayout === 'inline';
+    const head = gcHeadBytes;
+    if (o.slots !== null) {
+      const basicBytes = 16 + 8 * o.slots.length;
+      if (!o.weakref) return { basicBytes, presize: head, weaklist: 0 };
+      if (isManaged) return { basicBytes, presize: head + 16, weaklist: -32 };
+      return { basicBytes: basicBytes + 8, presize: head, weaklist: basicBytes };
+    }
+    if (instanceLayout === 'dict') return { basicBytes: 32, presize: head, weaklist: 24 };
+    if (instanceLayout === 'values') return { basicBytes: 24, presize: head + 16, weaklist: 16 };
+    return { basicBytes: 16, presize: head + 16, weaklist: -32 };
+  }
+
+  classOf(op: number): PyClass {
+    const cls = this.classes.get(this.core.typeOf(op));
+    if (cls === undefined) throw new RangeError('classOf: an instance of a class of ours');
+    return cls;
+  }
+
+  private weaklistOf(op: number): number {
+    const { weaklist } = this.classOf(op);
+    return weaklist === 0 ? 0 : op + weaklist;
+  }
+
+  // where an instance's attributes are ----------------------------------------------------------
+
+  /** The values of an instance; 0 if it has a dict, or slots. */
+  private valuesOf(op: number, cls: PyClass): number {
+    if (cls.keys === 0) return 0;
+    const m = this.core.mem;
+    switch (this.core.profile.instanceLayout) {
+      case 'dict':
+        return 0;
+      case 'values':
+        return m.load64(op - 32);
+      case 'dict-or-values': {
+        const word = m.load64(op - 24);
+        return (word & 1) !== 0 ? word - 1 : 0;
+      }
+      case 'inline':
+        return this.values.isValid(op + cls.basicBytes) ? op + cls.basicBytes : 0;
+    }
+  }
+  /** The dict of an instance; 0 if it has none. */
+  private dictOf(op: number): number {
+    const m = this.core.mem;
+    if (this.core.profile.instanceLayout === 'dict') return m.load64(op + 16);
+    const word = m.load64(op - 24);
+    return (word & 1) !== 0 ? 0 : word;
+  }
+  private setDict(op: number, dict: number): void {
+    const { mem, profile } = this.core;
+    if (profile.instanceLayout === 'dict') mem.store64(op + 16, dict);
+    else {
+      if (profile.instanceLayout === 'values') mem.store64(op - 32, 0);
+      mem.store64(op - 24, dict);
+    }
+  }
+
+  /** Calls the class: a new instance without attributes. */
+  make(cls: PyClass): number {
+    const { core, values } = this;
+    const { keys } = this.dicts;
+    const m = core.mem;
+    const layout = core.profile.instanceLayout;
+    const isInline = layout === 'inline' && cls.keys !== 0;
+    const inline = isInline ? values.inlineBytes(keys.sharedSize(cls.keys)) : 0;
+    const op = core.gc.alloc(cls.basicBytes + inline, cls.presize);
+    if (cls.presize > core.profile.gcHeadBytes) m.zero(op - cls.presize, 16);
+    m.zero(op, cls.basicBytes);
+    core.init(op, cls.type);
+    core.incref(cls.type);
+    if (cls.keys !== 0 && layout !== 'dict') {
+      if (!isInline) core.gc.track(op);
+      const usable = keys.usable(cls.keys);
+      if (usable > 1) keys.setUsable(cls.keys, usable - 1);
+      const size = keys.sharedSize(cls.keys);
+      if (layout === 'values') m.store64(op - 32, values.make(size));
+      else if (layout === 'dict-or-values') m.store64(op - 24, values.make(size) + 1);
+      else values.initInline(op + cls.basicBytes, size);
+      if (isInline) core.gc.track(op);
+    } else core.gc.track(op);
+    return op;
+  }
+
+  /** instance.name, borrowed; 0 if there is none (AttributeError). */
+  getAttribute(op: number, name: number): number {
+    const cls = this.classOf(op);
+    if (cls.keys === 0) {
+      const slot = cls.slotNames.get(this.scalars.text(name));
+      return slot === undefined ? 0 : this.core.mem.load64(op + slot);
+    }
+    const values = this.valuesOf(op, cls);
+    if (values !== 0) {
+      this.scalars.hashOf(name, KIND_STR);
+      const i = this.dicts.keys.lookup(cls.keys, name);
+      return i === DKIX_EMPTY || !this.hasRoom(values, i) ? 0 : this.values.get(values, i);
+    }
+    const dict = this.dictOf(op);
+    return dict === 0 ? 0 : this.dicts.get(dict, name);
+  }
+
+  /** 3.13 values can be shorter than the table of names has become. */
+  private hasRoom(values: number, i: number): boolean {
+    return this.core.profile.instanceLayout !== 'inline' || i < this.values.capacity(values);
+  }
+
+  /** instance.name = value; value 0 deletes. @returns false for AttributeError. */
+  setAttribute(op: number, name: number, value: number): boolean {
+    const { core } = this;
+    const cls = this.classOf(op);
+    if (cls.keys === 0) return this.setSlot(op, cls, name, value);
+    const values = this.valuesOf(op, cls);
+    if (values === 0) return this.setInDict(op, cls, name, value);
+    let i = this.dicts.keys.intern(cls.keys, name);
+    if (i !== DKIX_EMPTY && !this.hasRoom(values, i)) i = DKIX_EMPTY;
+    if (i === DKIX_EMPTY) {
+      if (value === 0 && core.profile.instanceLayout === 'inline') return false;
+      const dict = this.dictFromValues(cls, values);
+      if (core.profile.instanceLayout !== 'inline') this.setDict(op, dict);
+      const done = value === 0 ? this.dicts.delete(dict, name) : this.dicts.set(dict, name, value);
+      if (core.profile.instanceLayout === 'inline') this.setDict(op, dict);
+      return done;
+    }
+    const old = this.values.get(values, i);
+    if (value !== 0) core.incref(value);
+    this.values.set(values, i, value);
+    if (old === 0) {
+      if (value === 0) return false;
+      this.values.addToOrder(values, i);
+      return true;
+    }
+    if (value === 0) this.values.removeFromOrder(values, i);
+    core.decref(old);
+    return true;
+  }
+
+  private setSlot(op: number, cls: PyClass, name: number, value: number): boolean {
+    const { core } = this;
+    const slot = cls.slotNames.get(this.scalars.text(name));
+    if (slot === undefined) return false;
+    const old = core.mem.load64(op + slot);
+    if (value === 0 && old === 0) return false;
+    if (value !== 0) core.incref(value);
+    core.mem.store64(op + slot, value);
+    core.xdecref(old);
+    return true;
+  }
+
+  private setInDict(op: number, cls: PyClass, name: number, value: number): boolean {
+    const { dicts } = this;
+    let dict = this.dictOf(op);
+    if (dict === 0) {
+      if (value === 0) return false;
+      dicts.keys.incref(cls.keys);
+      const isOld = this.core.profile.instanceLayout === 'dict';
+      const size = isOld ? 5 : dicts.keys.sharedSize(cls.keys);
+      dict = dicts.make(cls.keys, this.values.make(size), 0);
+      this.setDict(op, dict);
+    }
+    return value === 0 ? dicts.delete(dict, name) : dicts.set(dict, name, value);
+  }
+
+  /** A dict over the values that an instance has, sharing the names. */
+  private dictFromValues(cls: PyClass, values: number): number {
+    const { core } = this;
+    const { keys } = this.dicts;
+    keys.incref(cls.keys);
+    let used = 0;
+    let track = false;
+    for (let i = this.nrValues(cls, values) - 1; i >= 0; i--) {
+      const value = this.values.get(values, i);
+      if (value === 0) continue;
+      used++;
+      track ||= core.gc.mayBeTracked(value);
+    }
+    const dict = this.dicts.make(cls.keys, values, used);
+    if (track) core.gc.track(dict);
+    return dict;
+  }
+
+  /** Values that may be set: one for each name, as far as there is room. */
+  private nrValues(cls: PyClass, values: number): number {
+    const n = this.dicts.keys.nentries(cls.keys);
+    if (this.core.profile.instanceLayout !== 'inline') return n;
+    return Math.min(n, this.values.capacity(values));
+  }
+
+  // life and death -----------------------------------------------------------------------------
+
+  private dropValues(cls: PyClass, values: number): void {
+    const n = this.nrValues(cls, values);
+    for (let i = 0; i < n; i++) {
+      const value = this.values.get(values, i);
+      this.values.set(values, i, 0);
+      this.core.xdecref(value);
+    }
+  }
+
+  private dealloc(op: number): void {
+    const { core } = this;
+    const { gc } = core;
+    gc.untrack(op);
+    if (!core.trashBegin(op)) return;
+    const cls = this.classOf(op);
+    if (cls.finalizer !== null) {
+      gc.track(op);
+      if (this.finalizeFromDealloc(op)) {
+        core.trashEnd();
+        return;
+      }
+      gc.untrack(op);
+    }
+    if (cls.weaklist !== 0) {
+      if (core.mem.load64(op + cls.weaklist) !== 0) this.weakrefs.clearAll(op);
+      if (cls.finalizer !== null) this.weakrefs.dropAll(op);
+    }
+    for (const slot of cls.slotNames.values()) {
+      const value = core.mem.load64(op + slot);
+      core.mem.store64(op + slot, 0);
+      core.xdecref(value);
+    }
+    if (cls.keys !== 0) this.dropAttributes(op, cls);
+    gc.del(op, cls.presize);
+    core.decref(cls.type);
+    core.trashEnd();
+  }
+
+  /** Calls the finalizer of an object with no references. @returns whether it has some now. */
+  private finalizeFromDealloc(op: number): boolean {
+    const { core } = this;
+    core.mem.store32(op, 1);
+    if (!core.gc.isFinalized(op)) {
+      core.gc.setFinalized(op);
+      this.classOf(op).finalizer?.(op);
+    }
+    const left = core.mem.load32(op) - 1;
+    core.mem.store32(op, left);
+    return left > 0;
+  }
+
+  private dropAttributes(op: number, cls: PyClass): void {
+    const { core } = this;
+    const layout = core.profile.instanceLayout;
+    const values = this.valuesOf(op, cls);
+    const dict = this.dictOf(op);
+    const isOwn = layout !== 'inline' || dict === 0;
+    if (values !== 0 && isOwn) {
+      this.dropValues(cls, values);
+      if (layout !== 'inline') this.values.free(values);
+    }
+    if (dict !== 0) {
+      this.setDict(op, 0);
+      core.decref(dict);
+    }
+  }
+
+  private traverse(op: number, visitor: Visitor): void {
+    const { core } = this;
+    const cls = this.classOf(op);
+    for (const slot of cls.slotNames.values()) {
+      const value = core.mem.load64(op + slot);
+      if (value !== 0) visitor.visit(value);
+    }
+    if (cls.keys === 0) return;
+    const values = this.valuesOf(op, cls);
+    if (values !== 0) {
+      const n = this.nrValues(cls, values);
+      for (let i = 0; i < n; i++) {
+        const value = this.values.get(values, i);
+        if (value !== 0) visitor.visit(value);
+      }
+    }
+    const dict = this.dictOf(op);
+    if (dict !== 0) visitor.visit(dict);
+  }
+
+  private clear(op: number): void {
+    const { core } = this;
+    const cls = this.classOf(op);
+    for (const slot of cls.slotNames.values()) {
+      const value = core.mem.load64(op + slot);
+      core.mem.store64(op + slot, 0);
+      core.xdecref(value);
+    }
+    if (cls.keys === 0) return;
+    const values = this.valuesOf(op, cls);
+    const layout = core.profile.instanceLayout;
+    if (values !== 0) {
+      this.dropValues(cls, values);
+      if (layout === 'dict-or-values') {
+        core.mem.store64(op - 24, 0);
+        this.values.free(values);
+      } else if (layout === 'inline') this.values.invalidate(values);
+    }
+    const dict = this.dictOf(op);
+    if (dict !== 0) {
+      this.setDict(op, 0);
+      core.decref(dict);
+    }
+  }
+
+  private sizeOf(op: number): number {
+    const { core } = this;
+    const cls = this.classOf(op);
+    return cls.basicBytes + cls.presize - core.profile.gcHeadBytes;
+  }
+}

@@ -1,0 +1,518 @@
+// Object scripts (*.pyobj): runs statements on a Python heap and observes each.
+//
+// The script's names are roots in a map from name to address, one reference each. Literals and
+// classes are made before the first statement, so they cost nothing where they are used.
+
+import { InputError } from '../../kernel/errors.ts';
+import {
+  type AllocObserver,
+  KIND_SET,
+  KIND_WEAKREF,
+  type PyClass,
+  type PythonRuntime,
+} from '../../runtime/index.ts';
+import type {
+  Action,
+  Expression,
+  InstanceOptions,
+  Name,
+  Observation,
+  Operand,
+  Statement,
+} from './object-script.ts';
+import { Containers, PyError } from './object-ops.ts';
+
+const characters = { ascii: 0x61, latin1: 0xe9, ucs2: 0x4e2d, ucs4: 0x1f600 } as const;
+
+/** Writes down allocator calls as the format has them. */
+class CallLog implements AllocObserver {
+  private readonly sizes = new Map<number, number>();
+  private calls: string[] = [];
+
+  allocated(p: number, bytes: number): void {
+    this.sizes.set(p, bytes);
+    this.calls.push(`+${bytes}`);
+  }
+  freed(p: number): void {
+    this.calls.push(`-${this.sizes.get(p) ?? 0}`);
+    this.sizes.delete(p);
+  }
+  reallocated(from: number, to: number, bytes: number): void {
+    this.calls.push(`${this.sizes.get(from) ?? 0}>${bytes}`);
+    this.sizes.delete(from);
+    this.sizes.set(to, bytes);
+  }
+
+  /** The calls since the last time, equal ones in a row counted. */
+  take(): string[] {
+    const folded: string[] = [];
+    for (let i = 0; i < this.calls.length;) {
+      let n = 1;
+      while (this.calls[i + n] === this.calls[i]) n++;
+      folded.push(n === 1 ? (this.calls[i] ?? '') : `${this.calls[i] ?? ''}x${n}`);
+      i += n;
+    }
+    this.calls = [];
+    return folded;
+  }
+}
+
+export class ObjectScript {
+  private readonly file: string;
+  private readonly py: PythonRuntime;
+  private readonly ops: Containers;
+  private readonly log = new CallLog();
+  private readonly names = new Map<string, number>();
+  private readonly strings = new Map<string, number>();
+  private readonly integers = new Map<number, number>();
+  private readonly literals = new Set<number>();
+  private readonly classes = new Map<string, PyClass>();
+  private readonly labels = new Map<number, string>();
+  /** Names bound to weak references whose object is alive. */
+  private readonly aliveRefs = new Map<string, number>();
+  private readonly callback: number;
+  private line = 0;
+  private at = 0;
+  private isRange = false;
+  // what happened during the statement
+  private finalized: string[] = [];
+  private callbacks: string[] = [];
+  private collections: object[] = [];
+
+  constructor(file: string, py: PythonRuntime) {
+    this.file = file;
+    this.py = py;
+    this.ops = new Containers(py);
+    this.callback = py.scalars.str('callback');
+    py.core.incref(this.callback);
+    py.weakrefs.call = (_, ref) => this.callbacks.push(this.labels.get(ref) ?? '');
+    py.gc.onCollection = ({ generation, collected, uncollectable }) => {
+      const done = { generation, collected, uncollectable };
+      this.collections.push(this.isRange ? { at: this.at, ...done } : done);
+    };
+  }
+
+  /** Runs the statements, in order, and gives each one's observation to `print`. */
+  run(statements: readonly Statement[], print: (observation: object) => void): void {
+    for (const s of statements) this.prepare(s.action);
+    this.py.gc.freeze();
+    this.py.core.observer = this.log;
+    for (const s of statements) print(this.execute(s));
+  }
+
+  /** Every reference that the script's names hold, for checks. */
+  roots(): number[] {
+    return [...this.names.values()];
+  }
+
+  // what exists before the script -----------------------------------------------------------------
+
+  private prepare(action: Action): void {
+    const visit = (value: unknown): void => {
+      if (Array.isArray(value)) value.forEach(visit);
+      else if (typeof value === 'object' && value !== null) {
+        const o = value as { is?: string; value?: unknown; text?: string; attribute?: string };
+        if (o.is === 'string' && o.text !== undefined) this.string(o.text);
+        else if (o.is === 'int' && typeof o.value === 'number') this.integer(o.value);
+        if (o.attribute !== undefined) this.string(o.attribute);
+        if (o.is === 'instance') this.classOf((o as { options: InstanceOptions }).options);
+        if (!ArrayBuffer.isView(value)) Object.values(value).forEach(visit);
+      }
+    };
+    visit(action);
+  }
+
+  private string(text: string): number {
+    let op = this.strings.get(text);
+    if (op === undefined) {
+      op = this.py.scalars.str(text);
+      this.keep(op);
+      this.strings.set(text, op);
+    }
+    return op;
+  }
+  private integer(value: number): number {
+    let op = this.integers.get(value);
+    if (op === undefined) {
+      op = this.py.scalars.int(value);
+      this.keep(op);
+      this.integers.set(value, op);
+    }
+    return op;
+  }
+  /** Gives a literal enough references for any script. */
+  private keep(op: number): void {
+    this.literals.add(op);
+    if (!this.py.isShared(op)) this.py.mem.store32(op, 0x20000000);
+  }
+
+  private classOf(o: InstanceOptions): PyClass {
+    const key = [o.class, o.slots, o.weakref, o.finalizer, o.resurrect].join('|');
+    let cls = this.classes.get(key);
+    if (cls !== undefined) return cls;
+    const slots = o.slots === null ? null : Array.from({ length: o.slots }, (_, i) => `s${i}`);
+    const { resurrect } = o;
+    const del = (self: number): void => {
+      this.finalized.push(this.labels.get(self) ?? '');
+      if (resurrect === null) return;
+      this.py.core.incref(self);
+      this.bind(resurrect, self);
+    };
+    const finalizer = o.finalizer || resurrect !== null ? del : null;
+    cls = this.py.instances.makeClass({ name: o.class, slots, weakref: o.weakref, finalizer });
+    this.classes.set(key, cls);
+    return cls;
+  }
+
+  // one statement ----------------------------------------------------------------------------------
+
+  private execute(s: Statement): object {
+    const { py } = this;
+    const out: Record<string, unknown> = { line: s.line, call: callOf(s.action) };
+    if (s.name !== null) out['name'] = s.name.text;
+    this.line = s.line;
+    this.isRange = s.isRange;
+    const returned: unknown[] = [];
+    const sizes: [number, number][] = [];
+    try {
+      for (this.at = 0; this.at < s.times; this.at++) {
+        const value = this.act(s.action, sizes);
+        if (value !== undefined) returned.push(value);
+        py.gc.runRequested();
+      }
+    } catch (e) {
+      if (!(e instanceof PyError)) throw e;
+      out['error'] = e.type;
+    }
+    if (s.action.is === 'stats') out['stats'] = returned[0];
+    else if (s.isRange && returned.length > 0) out['ret'] = returned;
+    else if (returned.length > 0) out['ret'] = returned[0];
+    if (sizes.length > 0) out['sizes'] = sizes;
+    const calls = this.log.take();
+    if (out['error'] === undefined) {
+      out['count'] = [0, 1, 2].map((i) => py.gc.count(i));
+      if (calls.length > 0) out['mem'] = calls;
+    }
+    this.report(out);
+    return out;
+  }
+
+  private report(out: Record<string, unknown>): void {
+    if (this.collections.length > 0) out['gc'] = this.collections;
+    const died: string[] = [];
+    for (const [name, ref] of this.aliveRefs) {
+      if (this.py.weakrefs.isAlive(ref)) continue;
+      died.push(name);
+      this.aliveRefs.delete(name);
+    }
+    if (died.length > 0) out['died'] = died.sort();
+    if (this.finalized.length > 0) out['finalized'] = this.finalized;
+    if (this.callbacks.length > 0) out['callbacks'] = this.callbacks;
+    this.collections = [];
+    this.finalized = [];
+    this.callbacks = [];
+  }
+
+  private act(a: Action, sizes: [number, number][]): unknown {
+    const { ops, py } = this;
+    switch (a.is) {
+      case 'bind':
+        this.assign(a.to, a.value);
+        return undefined;
+      case 'append':
+        return ops.append(this.value(a.of), this.value(a.value));
+      case 'extend':
+        return ops.extend(this.value(a.of), this.value(a.value));
+      case 'add':
+        return ops.add(this.value(a.of), this.value(a.value));
+      case 'discard':
+        return ops.discard(this.value(a.of), this.value(a.value));
+      case 'insert':
+        return ops.insert(this.value(a.of), a.at, this.value(a.value));
+      case 'pop': {
+        const item = ops.pop(this.value(a.of));
+        py.gc.runRequested();
+        py.core.decref(item);
+        return undefined;
+      }
+      case 'clear':
+        return ops.clear(this.value(a.of));
+      case 'del':
+        this.unbind(a.of);
+        return undefined;
+      case 'setitem':
+        return ops.setItem(this.value(a.of), this.value(a.key), this.value(a.value));
+      case 'setattr':
+        return ops.setAttribute(this.value(a.of), this.string(a.attribute), this.value(a.value));
+      case 'delitem':
+        return ops.deleteItem(this.value(a.of), this.value(a.key));
+      case 'delattr':
+        return ops.setAttribute(this.value(a.of), this.string(a.attribute), 0);
+      case 'is':
+        return this.value(a.of) === this.value(a.other);
+      case 'grow':
+      case 'fill':
+      case 'drain':
+        this.bulk(a, sizes);
+        return undefined;
+      default:
+        return this.collectorAction(a);
+    }
+  }
+
+  private collectorAction(a: Action): unknown {
+    const { gc } = this.py;
+    switch (a.is) {
+      case 'collect':
+        return gc.collect(a.generation);
+      case 'gc.disable':
+        gc.enabled = false;
+        return undefined;
+      case 'gc.enable':
+        gc.enabled = true;
+        return undefined;
+      case 'gc.freeze':
+        gc.freeze();
+        return undefined;
+      case 'gc.set_threshold':
+        a.values.forEach((value, i) => gc.setThreshold(i, value));
+        return undefined;
+      case 'stats':
+        return this.stats();
+      default:
+        return 'of' in a ? this.observe(a.is as Observation, this.value(a.of)) : undefined;
+    }
+  }
+
+  private observe(what: Observation, op: number): unknown {
+    const { core, gc } = this.py;
+    switch (what) {
+      case 'refcount':
+        return this.py.isShared(op) || this.literals.has(op) ? 'shared' : core.refcount(op);
+      case 'sizeof':
+        return this.py.sizeof(op);
+      case 'len':
+        return this.ops.length(op);
+      case 'tracked':
+        return core.isGc(op) && gc.isTracked(op);
+      case 'generation': {
+        const generation = core.isGc(op) ? gc.generationOf(op) : -1;
+        return generation < 0 ? null : generation === 3 ? 'permanent' : generation;
+      }
+      case 'alive':
+        if (core.kindOf(op) !== KIND_WEAKREF) throw new PyError('TypeError');
+        return this.py.weakrefs.isAlive(op);
+    }
+  }
+
+  private stats(): object {
+    const { gc } = this.py;
+    const generations = gc.stats.map((s, i) => ({
+      objects: gc.lists.size(gc.head(i)),
+      collections: s.collections,
+      collected: s.collected,
+      uncollectable: s.uncollectable,
+    }));
+    const stats = {
+      threshold: [0, 1, 2].map((i) => gc.threshold(i)),
+      enabled: gc.enabled,
+      generations,
+      frozen: gc.lists.size(gc.head(3)),
+      long_lived_total: gc.longLivedTotal,
+      long_lived_pending: gc.longLivedPending,
+    };
+    return this.py.profile.name === '3.11' ? { ...stats, free_lists: this.py.freeLists() } : stats;
+  }
+
+  private bulk(
+    a: Extract<Action, { is: 'grow' | 'fill' | 'drain' }>,
+    sizes: [number, number][],
+  ): void {
+    const { core } = this.py;
+    const op = this.value(a.of);
+    const note = (): void => {
+      const size = this.py.sizeof(op);
+      if (sizes.at(-1)?.[1] !== size) sizes.push([this.ops.length(op), size]);
+    };
+    note();
+    if (a.is === 'grow') {
+      const value = this.value(a.value);
+      for (let i = 0; i < a.times; i++) {
+        this.ops.append(op, value);
+        note();
+      }
+      return;
+    }
+    if (a.is === 'drain' && a.times !== null) {
+      for (let i = 0; i < a.times; i++) {
+        core.decref(this.ops.pop(op));
+        note();
+      }
+      return;
+    }
+    for (let k = a.first; k <= a.last; k++) {
+      const { scalars } = this.py;
+      const key = a.prefix === null ? scalars.int(k) : scalars.str(`${a.prefix}${k}`);
+      if (a.is === 'fill') {
+        if (a.value === null) this.ops.add(op, key);
+        else this.ops.setItem(op, key, this.value(a.value));
+      } else if (core.kindOf(op) === KIND_SET) this.ops.discard(op, key);
+      else this.ops.deleteItem(op, key);
+      core.decref(key);
+      note();
+    }
+  }
+
+  // names ------------------------------------------------------------------------------------------
+
+  private keyOf(name: Name): string {
+    if (name.indices === null) return name.base;
+    return `${name.base}@${name.indices[name.isRange ? this.at : 0] ?? 0}`;
+  }
+
+  private lookup(key: string, name: Name): number {
+    const op = this.names.get(key);
+    if (op === undefined)
+      throw new InputError(
+        `${this.file}:${name.line}:${name.column}`,
+        `${key} is bound to nothing`,
+      );
+    return op;
+  }
+
+  /** The object of an operand, borrowed. */
+  private value(o: Operand): number {
+    switch (o.is) {
+      case 'name':
+        return this.lookup(this.keyOf(o), o);
+      case 'none':
+        return this.py.scalars.none;
+      case 'int':
+        return this.integer(o.value);
+      case 'string':
+        return this.string(o.text);
+    }
+  }
+
+  /** Binds a name to a reference that it takes over, then drops what it held. */
+  private bind(key: string, op: number): void {
+    const old = this.names.get(key);
+    this.names.set(key, op);
+    const { core, weakrefs } = this.py;
+    if (core.kindOf(op) === KIND_WEAKREF && weakrefs.isAlive(op)) this.aliveRefs.set(key, op);
+    else this.aliveRefs.delete(key);
+    if (old !== undefined) core.decref(old);
+  }
+
+  private unbind(name: Name): void {
+    const key = this.keyOf(name);
+    const op = this.lookup(key, name);
+    this.names.delete(key);
+    this.aliveRefs.delete(key);
+    this.py.core.decref(op);
+  }
+
+  // expressions ------------------------------------------------------------------------------------
+
+  private assign(to: Name, e: Expression): void {
+    const { core, gc } = this.py;
+    const key = this.keyOf(to);
+    const op = this.evaluate(e);
+    const isCall = ['instance', 'set', 'ref', 'deref', 'pop'].includes(e.is);
+    const isNew = e.is === 'instance' || (e.is === 'ref' && core.refcount(op) === 1);
+    if (isNew) this.labels.set(op, `${key}:${this.line}`);
+    if (isCall) gc.runRequested();
+    this.bind(key, op);
+  }
+
+  /** A new reference to what an expression gives. */
+  private evaluate(e: Expression): number {
+    const { ops, py } = this;
+    const { scalars } = py;
+    switch (e.is) {
+      case 'list':
+      case 'tuple':
+        return this.display(e.is, e);
+      case 'dict':
+        return py.dicts.make();
+      case 'set':
+        return py.sets.make();
+      case 'int':
+        return this.number(e.literal);
+      case 'float':
+        return scalars.float(e.value);
+      case 'str':
+        if (e.length === 1 && e.kind.startsWith('ucs'))
+          return this.borrowed(this.string(String.fromCodePoint(characters[e.kind])));
+        return scalars.repeat(characters[e.kind], e.length, e.kind);
+      case 'bytes':
+        return scalars.bytes(e.length);
+      case 'instance':
+        return py.instances.make(this.classOf(e.options));
+      case 'ref': {
+        const ref = py.weakrefs.make(this.value(e.of), e.callback ? this.callback : 0);
+        if (ref === 0) throw new PyError('TypeError');
+        return ref;
+      }
+      case 'alias':
+        return this.borrowed(this.value(e.of));
+      case 'getitem':
+        return ops.getItem(this.value(e.of), this.value(e.key));
+      case 'getattr':
+        return ops.getAttribute(this.value(e.of), this.string(e.attribute));
+      case 'pop':
+        return ops.pop(this.value(e.of));
+      case 'deref': {
+        const ref = this.value(e.of);
+        if (py.core.kindOf(ref) !== KIND_WEAKREF) throw new PyError('TypeError');
+        return this.borrowed(py.weakrefs.referent(ref));
+      }
+    }
+  }
+
+  private borrowed(op: number): number {
+    this.py.core.incref(op);
+    return op;
+  }
+
+  private display(
+    kind: 'list' | 'tuple',
+    e: Extract<Expression, { is: 'list' | 'tuple' }>,
+  ): number {
+    const { py } = this;
+    const items: number[] = [];
+    if (e.length !== null) for (let i = 0; i < e.length; i++) items.push(py.scalars.none);
+    for (const item of e.items) {
+      if (item.is !== 'star') items.push(this.value(item));
+      else
+        for (const i of item.name.indices ?? [])
+          items.push(this.lookup(`${item.name.base}@${i}`, item.name));
+    }
+    const into = kind === 'list' ? py.lists : py.tuples;
+    // The items are on the interpreter's stack when the container is made.
+    for (const item of items) py.core.incref(item);
+    const op = into.make(items.length);
+    items.forEach((item, i) => {
+      if (kind === 'list') py.lists.initItem(op, i, item);
+      else py.tuples.setItem(op, i, item);
+    });
+    return op;
+  }
+
+  /** int(literal): what fits in one digit as C makes it, more as parsed from decimal digits. */
+  private number(literal: string): number {
+    const value = BigInt(literal);
+    const size = value < 0n ? -value : value;
+    if (size < 2n ** 30n) return this.py.scalars.int(Number(value));
+    const digits: number[] = [];
+    for (let rest = size; rest > 0n; rest >>= 30n) digits.push(Number(rest & 0x3fffffffn));
+    const decimals = literal.replace('-', '').length;
+    const room = Math.floor((decimals * Math.log(10)) / (30 * Math.LN2) + 1);
+    return this.py.scalars.intOf(digits, value < 0n, 24 + 4 * Math.max(room, digits.length));
+  }
+}
+
+/** The name of a statement in observations. */
+function callOf(a: Action): string {
+  return a.is === 'bind' ? a.value.is : a.is;
+}
