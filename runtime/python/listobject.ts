@@ -85,8 +85,10 @@ export class Lists {
     this.appendTake(op, item);
   }
   private appendTake(op: number, item: number): void {
+    const m = this.core.mem;
     const n = this.length(op);
-    this.resize(op, n + 1);
+    if (m.load64(op + 32) > n) m.store64(op + 16, n + 1);
+    else this.resize(op, n + 1);
     this.initItem(op, n, item);
   }
 
@@ -140,14 +142,15 @@ export class Lists {
   deleteItem(op: number, i: number): void {
     const m = this.core.mem;
     const n = this.length(op);
-    if (n === 1) {
+    if (n === 1 && !this.core.profile.deleteKeepsRoom) {
       this.clear(op);
       return;
     }
     const items = m.load64(op + 24);
     const old = m.load64(items + 8 * i);
     if (i < n - 1) m.copy(items + 8 * i, items + 8 * i + 8, 8 * (n - 1 - i));
-    this.resize(op, n - 1);
+    if (this.core.profile.deleteKeepsRoom) m.store64(op + 16, n - 1);
+    else this.resize(op, n - 1);
     this.core.decref(old);
   }
 

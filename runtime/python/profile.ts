@@ -64,6 +64,12 @@ export interface Profile {
   readonly listsByFours: boolean;
   /** Full collections free the waiting floats before the tuples (3.13). */
   readonly freesFloatsFirst: boolean;
+  /** del list[i] never shrinks the items' block (3.13). */
+  readonly deleteKeepsRoom: boolean;
+  /** An exception is made with its arguments when it is raised (3.12), not when it is caught. */
+  readonly eagerExceptions: boolean;
+  /** The shared one-character strings hold their UTF-8 form, too (3.12). */
+  readonly latin1HasUtf8: boolean;
   /** list.pop() of the last item frees the items (3.12), instead of resizing to 0 bytes. */
   readonly popClears: boolean;
 
@@ -107,6 +113,9 @@ const v311: Profile = {
   takesLongestTuple: false,
   listsByFours: true,
   freesFloatsFirst: false,
+  deleteKeepsRoom: false,
+  eagerExceptions: false,
+  latin1HasUtf8: false,
   popClears: false,
   asciiHeadBytes: 48,
   compactHeadBytes: 72,
@@ -121,6 +130,8 @@ const v312: Profile = {
   deferredCollection: true,
   phaseStrings: true,
   immortal: true,
+  eagerExceptions: true,
+  latin1HasUtf8: true,
   popClears: true,
   asciiHeadBytes: 40,
   compactHeadBytes: 56,
@@ -133,6 +144,7 @@ const v313: Profile = {
   thresholds: [2000, 10, 10],
   countsRecursion: true,
   freesFloatsFirst: true,
+  deleteKeepsRoom: true,
   weakrefTupleFrom: 1,
   takesLongestTuple: true,
   instanceLayout: 'inline',

@@ -77,7 +77,18 @@ export class Scalars {
       this.initShared(op, KIND_STR);
       this.initStr(op, 1, c < 128 ? 'ascii' : 'latin1');
       core.mem.store8(op + this.headBytes(c < 128 ? 'ascii' : 'latin1'), c);
+      if (c >= 128 && core.profile.latin1HasUtf8) this.addUtf8(op, c);
     }
+  }
+
+  /** Two bytes of UTF-8 for a Latin-1 character: length at +40, their address at +48. */
+  private addUtf8(op: number, c: number): void {
+    const m = this.core.mem;
+    const utf8 = this.core.data.variable(3, 1);
+    m.store8(utf8, 0xc0 | (c >> 6));
+    m.store8(utf8 + 1, 0x80 | (c & 0x3f));
+    m.store64(op + 40, 2);
+    m.store64(op + 48, utf8);
   }
 
   private shared(bytes: number, kind: number): number {
@@ -213,6 +224,7 @@ export class Scalars {
     m.store64(op + 16, length);
     m.store64(op + 24, -1);
     const ascii = kind === 'ascii' ? STATE_ASCII : 0;
+    if (ascii === 0) m.zero(op + 40, this.headBytes(kind) - 40);
     m.store32(op + 32, (kindBytes[kind] << STATE_KIND_SHIFT) | STATE_COMPACT | ascii);
   }
 
@@ -281,7 +293,10 @@ export class Scalars {
 
   private strBytes(op: number): number {
     const { at, bytes, size } = this.strData(op);
-    return at - op + bytes + size;
+    const { mem, profile } = this.core;
+    const isAscii = (mem.load32(op + 32) & STATE_ASCII) !== 0;
+    const hasUtf8 = profile.latin1HasUtf8 && !isAscii && mem.load64(op + 48) !== 0;
+    return at - op + bytes + size + (hasUtf8 ? mem.load64(op + 40) + 1 : 0);
   }
 
   /** The text of a string. */

@@ -12,6 +12,9 @@ import {
   type PythonRuntime,
 } from '../../runtime/index.ts';
 
+/** PyBaseExceptionObject. */
+const EXCEPTION_BYTES = 72;
+
 /** An exception of the language: the statement raised. */
 export class PyError extends Error {
   override readonly name = 'PyError';
@@ -26,6 +29,19 @@ export class Containers {
   private readonly py: PythonRuntime;
   constructor(py: PythonRuntime) {
     this.py = py;
+  }
+
+  /** What raising and dropping an exception does to the heap: its arguments are a tuple, which goes
+   * to the tuples' free list. */
+  raise(e: PyError): void {
+    const { core, gc, profile, scalars, tuples } = this.py;
+    const isMade = profile.eagerExceptions;
+    if (!isMade && e.type !== 'KeyError') return;
+    const args = tuples.make(1);
+    tuples.setItem(args, 0, scalars.str(e.type));
+    const exception = isMade ? gc.alloc(EXCEPTION_BYTES) : 0;
+    core.decref(args);
+    if (exception !== 0) gc.del(exception);
   }
 
   private need(op: number, kind: number, error = 'AttributeError'): void {

@@ -24,6 +24,8 @@ import { Containers, PyError } from './object-ops.ts';
 
 const characters = { ascii: 0x61, latin1: 0xe9, ucs2: 0x4e2d, ucs4: 0x1f600 } as const;
 
+type StrExpression = Extract<Expression, { is: 'str' }>;
+
 /** Writes down allocator calls as the format has them. */
 class CallLog implements AllocObserver {
   private readonly sizes = new Map<number, number>();
@@ -68,6 +70,8 @@ export class ObjectScript {
   private readonly literals = new Set<number>();
   private readonly classes = new Map<string, PyClass>();
   private readonly labels = new Map<number, string>();
+  /** What an instance's finalizer binds it to, by its address. */
+  private readonly resurrections = new Map<number, string>();
   /** Names bound to weak references whose object is alive. */
   private readonly aliveRefs = new Map<string, number>();
   private readonly callback: number;
@@ -115,6 +119,7 @@ export class ObjectScript {
         if (o.is === 'string' && o.text !== undefined) this.string(o.text);
         else if (o.is === 'int' && typeof o.value === 'number') this.integer(o.value);
         if (o.attribute !== undefined) this.string(o.attribute);
+        if (o.is === 'str') this.string(String.fromCodePoint(characters[(o as StrExpression).kind]));
         if (o.is === 'instance') this.classOf((o as { options: InstanceOptions }).options);
         if (!ArrayBuffer.isView(value)) Object.values(value).forEach(visit);
       }
@@ -147,18 +152,18 @@ export class ObjectScript {
   }
 
   private classOf(o: InstanceOptions): PyClass {
-    const key = [o.class, o.slots, o.weakref, o.finalizer, o.resurrect].join('|');
+    const key = [o.class, o.slots, o.weakref, o.finalizer || o.resurrect !== null].join('|');
     let cls = this.classes.get(key);
     if (cls !== undefined) return cls;
     const slots = o.slots === null ? null : Array.from({ length: o.slots }, (_, i) => `s${i}`);
-    const { resurrect } = o;
     const del = (self: number): void => {
       this.finalized.push(this.labels.get(self) ?? '');
-      if (resurrect === null) return;
+      const name = this.resurrections.get(self);
+      if (name === undefined) return;
       this.py.core.incref(self);
-      this.bind(resurrect, self);
+      this.bind(name, self);
     };
-    const finalizer = o.finalizer || resurrect !== null ? del : null;
+    const finalizer = o.finalizer || o.resurrect !== null ? del : null;
     cls = this.py.instances.makeClass({ name: o.class, slots, weakref: o.weakref, finalizer });
     this.classes.set(key, cls);
     return cls;
@@ -183,6 +188,8 @@ export class ObjectScript {
     } catch (e) {
       if (!(e instanceof PyError)) throw e;
       out['error'] = e.type;
+      this.ops.raise(e);
+      py.gc.runRequested();
     }
     if (s.action.is === 'stats') out['stats'] = returned[0];
     else if (s.isRange && returned.length > 0) out['ret'] = returned;
@@ -272,6 +279,7 @@ export class ObjectScript {
         gc.enabled = true;
         return undefined;
       case 'gc.freeze':
+        this.py.core.decref(this.py.scalars.str('freeze')); // a method called by its name
         gc.freeze();
         return undefined;
       case 'gc.set_threshold':
@@ -447,8 +455,12 @@ export class ObjectScript {
         return scalars.repeat(characters[e.kind], e.length, e.kind);
       case 'bytes':
         return scalars.bytes(e.length);
-      case 'instance':
-        return py.instances.make(this.classOf(e.options));
+      case 'instance': {
+        const op = py.instances.make(this.classOf(e.options));
+        if (e.options.resurrect === null) this.resurrections.delete(op);
+        else this.resurrections.set(op, e.options.resurrect);
+        return op;
+      }
       case 'ref': {
         const ref = py.weakrefs.make(this.value(e.of), e.callback ? this.callback : 0);
         if (ref === 0) throw new PyError('TypeError');
