@@ -119,7 +119,8 @@ export class ObjectScript {
         if (o.is === 'string' && o.text !== undefined) this.string(o.text);
         else if (o.is === 'int' && typeof o.value === 'number') this.integer(o.value);
         if (o.attribute !== undefined) this.string(o.attribute);
-        if (o.is === 'str') this.string(String.fromCodePoint(characters[(o as StrExpression).kind]));
+        if (o.is === 'str')
+          this.string(String.fromCodePoint(characters[(o as StrExpression).kind]));
         if (o.is === 'instance') this.classOf((o as { options: InstanceOptions }).options);
         if (!ArrayBuffer.isView(value)) Object.values(value).forEach(visit);
       }
@@ -227,15 +228,15 @@ export class ObjectScript {
         this.assign(a.to, a.value);
         return undefined;
       case 'append':
-        return ops.append(this.value(a.of), this.value(a.value));
+        { ops.append(this.value(a.of), this.value(a.value)); return; }
       case 'extend':
-        return ops.extend(this.value(a.of), this.value(a.value));
+        { ops.extend(this.value(a.of), this.value(a.value)); return; }
       case 'add':
-        return ops.add(this.value(a.of), this.value(a.value));
+        { ops.add(this.value(a.of), this.value(a.value)); return; }
       case 'discard':
-        return ops.discard(this.value(a.of), this.value(a.value));
+        { ops.discard(this.value(a.of), this.value(a.value)); return; }
       case 'insert':
-        return ops.insert(this.value(a.of), a.at, this.value(a.value));
+        { ops.insert(this.value(a.of), a.at, this.value(a.value)); return; }
       case 'pop': {
         const item = ops.pop(this.value(a.of));
         py.gc.runRequested();
@@ -243,18 +244,18 @@ export class ObjectScript {
         return undefined;
       }
       case 'clear':
-        return ops.clear(this.value(a.of));
+        { ops.clear(this.value(a.of)); return; }
       case 'del':
         this.unbind(a.of);
         return undefined;
       case 'setitem':
-        return ops.setItem(this.value(a.of), this.value(a.key), this.value(a.value));
+        { ops.setItem(this.value(a.of), this.value(a.key), this.value(a.value)); return; }
       case 'setattr':
-        return ops.setAttribute(this.value(a.of), this.string(a.attribute), this.value(a.value));
+        { ops.setAttribute(this.value(a.of), this.string(a.attribute), this.value(a.value)); return; }
       case 'delitem':
-        return ops.deleteItem(this.value(a.of), this.value(a.key));
+        { ops.deleteItem(this.value(a.of), this.value(a.key)); return; }
       case 'delattr':
-        return ops.setAttribute(this.value(a.of), this.string(a.attribute), 0);
+        { ops.setAttribute(this.value(a.of), this.string(a.attribute), 0); return; }
       case 'is':
         return this.value(a.of) === this.value(a.other);
       case 'grow':

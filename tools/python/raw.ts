@@ -93,7 +93,7 @@ function parseCall(c: Cursor, line: number, name: RawName | null): RawStatement 
   const size = name?.indices?.length ?? 1;
   if (from !== null && (from.indices?.length ?? 1) !== size)
     c.fail('the two ranges of realloc have one length', from.at);
-  return { line, call: call as 'malloc', name, from, count, bytes };
+  return { line, call: call, name, from, count, bytes };
 }
 
 function parseName(c: Cursor, allowNull: boolean): RawName | null {
