@@ -37,7 +37,7 @@ export class Dicts {
     this.type = core.register(KIND_DICT, {
       name: 'dict',
       isGc: true,
-      dealloc: (op) => this.dealloc(op),
+      dealloc: (op, position) => this.dealloc(op, position),
       traverse: (op, visitor) => this.traverse(op, visitor),
       clear: (op) => this.clear(op),
       sizeOf: (op) => this.sizeOf(op),
@@ -251,24 +251,42 @@ export class Dicts {
     this.keys.clearFree();
   }
 
-  private dealloc(op: number): void {
+  /** @param position 1 + the next value of a split table; or of a combined one, key and value
+   * counted apart. */
+  private dealloc(op: number, position: number): number {
     const { core, keys } = this;
     const m = core.mem;
-    core.gc.untrack(op);
-    if (!core.trashBegin(op)) return;
+    if (position === 0) {
+      core.gc.untrack(op);
+      if (!core.trashBegin(op)) return 0;
+    }
     const table = this.keysOf(op);
     const values = this.valuesOf(op);
+    const n = table === keys.empty ? 0 : keys.nentries(table);
+    let at = Math.max(0, position - 1);
     if (values !== 0) {
-      this.dropEach(table, values);
+      while (at < n) {
+        const value = this.values.get(values, at++);
+        if (value !== 0 && core.drop(value)) return at + 1;
+      }
       this.dropValues(values);
+      keys.decref(table);
+    } else {
+      while (at < 2 * n) {
+        const i = at >> 1;
+        const member = (at & 1) === 0 ? keys.key(table, i) : keys.value(table, i);
+        at++;
+        if (member !== 0 && core.drop(member)) return at + 1;
+      }
+      if (table !== keys.empty) keys.release(table);
     }
-    if (table !== keys.empty) keys.decref(table);
     const free = this.free;
     if (free < core.profile.maxFreeLists.dict) {
       m.store32(this.freeList, free + 1);
       m.store64(this.freeList + 8 * free + 8, op);
     } else core.gc.del(op);
     core.trashEnd();
+    return 0;
   }
 
   private traverse(op: number, visitor: Visitor): void {

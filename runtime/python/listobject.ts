@@ -21,7 +21,7 @@ export class Lists {
     this.type = core.register(KIND_LIST, {
       name: 'list',
       isGc: true,
-      dealloc: (op) => this.dealloc(op),
+      dealloc: (op, position) => this.dealloc(op, position),
       traverse: (op, visitor) => this.traverse(op, visitor),
       clear: (op) => this.clear(op),
       sizeOf: (op) => 40 + 8 * core.mem.load64(op + 32),
@@ -176,22 +176,29 @@ export class Lists {
     }
   }
 
-  private dealloc(op: number): void {
+  /** @param position 1 + the number of items left. */
+  private dealloc(op: number, position: number): number {
     const { core } = this;
     const m = core.mem;
-    core.gc.untrack(op);
-    if (!core.trashBegin(op)) return;
-    const items = m.load64(op + 24);
-    if (items !== 0) {
-      for (let i = this.length(op) - 1; i >= 0; i--) core.xdecref(m.load64(items + 8 * i));
-      core.free(items);
+    let left = position - 1;
+    if (position === 0) {
+      core.gc.untrack(op);
+      if (!core.trashBegin(op)) return 0;
+      left = this.length(op);
     }
+    const items = m.load64(op + 24);
+    while (left > 0) {
+      const item = m.load64(items + 8 * --left);
+      if (item !== 0 && core.drop(item)) return left + 1;
+    }
+    if (items !== 0) core.free(items);
     const free = this.free;
     if (free < core.profile.maxFreeLists.list) {
       m.store32(this.freeList, free + 1);
       m.store64(this.freeList + 8 * free + 8, op);
     } else core.gc.del(op);
     core.trashEnd();
+    return 0;
   }
 
   private traverse(op: number, visitor: Visitor): void {

@@ -7,9 +7,11 @@
 // a text section that is never executed, entry i belonging to row i of the table of types. When a
 // count falls to 0 the object is deallocated there and then, its members with it.
 //
-// Deep nesting would recurse as deep, so containers pass a trashcan: past 50 nested deallocations an
-// object is put on a list (threaded through its _gc_prev) and dealt with when the stack has unwound.
-// 3.13 counts down from 10,000 levels instead and starts again from 100 levels above the bottom.
+// In C deep nesting would recurse as deep, so containers pass a trashcan: past 50 nested
+// deallocations an object is put on a list (threaded through its _gc_prev) and dealt with when the
+// stack has unwound. 3.13 counts down from 10,000 levels instead and starts again from 100 levels
+// above the bottom. The order in which objects go shows it, so it is kept here; our own stack is an
+// array, and needs no such care.
 //
 // Invariant: an object whose count is at or above 2^31 (3.12: "immortal") never changes it.
 // Source: CPython 3.11 Include/object.h, Objects/object.c _PyTrash_*; 3.12 Include/object.h.
@@ -31,7 +33,12 @@ export interface TypeOps {
   readonly name: string;
   /** Has a collector's head before it. */
   readonly isGc: boolean;
-  dealloc(op: number): void;
+  /**
+   * Tears the object down, its count being 0. What it refers to it gives up with core.drop(); where
+   * that says that a member has died as well, dealloc() returns a position of its own choice above
+   * 0, and is called with it again once the member is gone. @returns 0 when all is done.
+   */
+  dealloc(op: number, position: number): number;
   traverse?(op: number, visitor: Visitor): void;
   clear?(op: number): void;
   /** sys.getsizeof() without the collector's head. */
@@ -87,6 +94,10 @@ export class ObjectCore {
   readonly ops: TypeOps[] = [];
   private readonly gcKinds = new Uint8Array(NR_KINDS);
   private readonly staticTypes = new Float64Array(NR_KINDS);
+  /** Objects that are being taken down, outermost first, and how far each has come. */
+  private dying = new Float64Array(64);
+  private positions = new Int32Array(64);
+  private depth = 0;
   private trashDepth = 0;
   private trashLater = 0;
 
@@ -194,8 +205,49 @@ export class ObjectCore {
   xdecref(op: number): void {
     if (op !== 0) this.decref(op);
   }
+  /** decref() for dealloc(): a member that dies is taken down by the loop in dealloc(), not by a
+   * call in a call. @returns whether it died and has to be waited for. */
+  drop(op: number): boolean {
+    const m = this.mem;
+    const i = m.touch(op, true);
+    const n = m.words[i];
+    if (n < 0) return false;
+    m.words[i] = n - 1;
+    if (n !== 1) return false;
+    const kind = this.kindOf(op);
+    if (this.gcKinds[kind] === 0) {
+      this.ops[kind].dealloc(op, 0);
+      return false;
+    }
+    this.push(op);
+    return true;
+  }
+
+  private push(op: number): void {
+    if (this.depth === this.dying.length) {
+      const more = new Float64Array(this.depth * 2);
+      more.set(this.dying);
+      this.dying = more;
+      const positions = new Int32Array(this.depth * 2);
+      positions.set(this.positions);
+      this.positions = positions;
+    }
+    this.dying[this.depth] = op;
+    this.positions[this.depth++] = 0;
+  }
+
+  /** Takes an object down whose count is 0, and all that dies with it, members before the rest of
+   * their container, at any depth of nesting. */
   dealloc(op: number): void {
-    this.ops[this.kindOf(op)].dealloc(op);
+    const bottom = this.depth;
+    this.push(op);
+    while (this.depth > bottom) {
+      const at = this.depth - 1;
+      const top = this.dying[at];
+      const next = this.ops[this.kindOf(top)].dealloc(top, this.positions[at]);
+      if (next !== 0) this.positions[at] = next;
+      else this.depth = at;
+    }
   }
 
   // the trashcan -----------------------------------------------------------------------------

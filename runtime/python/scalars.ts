@@ -46,7 +46,10 @@ export class Scalars {
   constructor(core: ObjectCore) {
     this.core = core;
     this.hash = new Hash(core.profile.name !== '3.8' && core.profile.name !== '2.7');
-    const plain = (op: number): void => core.free(op);
+    const plain = (op: number): number => {
+      core.free(op);
+      return 0;
+    };
     const row = { isGc: false, dealloc: plain };
     core.register(KIND_NONE, { ...row, name: 'NoneType', sizeOf: () => 16 });
     core.register(KIND_INT, { ...row, name: 'int', sizeOf: (op) => this.intBytes(op) });
@@ -188,17 +191,18 @@ export class Scalars {
     return this.core.mem.load32(this.floatList + 8);
   }
 
-  private deallocFloat(op: number): void {
+  private deallocFloat(op: number): number {
     const { core, floatList } = this;
     const m = core.mem;
     const free = m.load32(floatList + 8);
     if (free >= core.profile.maxFreeLists.float) {
       core.free(op);
-      return;
+      return 0;
     }
     m.store32(floatList + 8, free + 1);
     m.store64(op + 8, m.load64(floatList));
     m.store64(floatList, op);
+    return 0;
   }
 
   clearFloats(): void {

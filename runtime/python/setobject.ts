@@ -35,7 +35,7 @@ export class Sets {
     this.type = core.register(KIND_SET, {
       name: 'set',
       isGc: true,
-      dealloc: (op) => this.dealloc(op),
+      dealloc: (op, position) => this.dealloc(op, position),
       traverse: (op, visitor) => this.traverse(op, visitor),
       clear: (op) => this.clear(op),
       sizeOf: (op) => SET_BYTES + (this.isSmall(op) ? 0 : 16 * (this.mask(op) + 1)),
@@ -243,15 +243,25 @@ export class Sets {
     if (!wasSmall) core.free(old);
   }
 
-  private dealloc(op: number): void {
+  /** @param position 1 + the next place to look at. */
+  private dealloc(op: number, position: number): number {
     const { core } = this;
-    core.gc.untrack(op);
-    if (!core.trashBegin(op)) return;
-    if (core.mem.load64(op + WEAKREFS) !== 0) this.weakrefs.clearAll(op);
-    this.forEach(op, (key) => core.decref(key));
+    let at = position - 1;
+    if (position === 0) {
+      core.gc.untrack(op);
+      if (!core.trashBegin(op)) return 0;
+      if (core.mem.load64(op + WEAKREFS) !== 0) this.weakrefs.clearAll(op);
+      at = 0;
+    }
+    const table = this.table(op);
+    for (const mask = this.mask(op); at <= mask; at++) {
+      const key = core.mem.load64(table + 16 * at);
+      if (key !== 0 && key !== this.dummy && core.drop(key)) return at + 2;
+    }
     if (!this.isSmall(op)) core.free(this.table(op));
     core.gc.del(op);
     core.trashEnd();
+    return 0;
   }
 
   private traverse(op: number, visitor: Visitor): void {

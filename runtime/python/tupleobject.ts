@@ -24,7 +24,7 @@ export class Tuples {
     this.type = core.register(KIND_TUPLE, {
       name: 'tuple',
       isGc: true,
-      dealloc: (op) => this.dealloc(op),
+      dealloc: (op, position) => this.dealloc(op, position),
       traverse: (op, visitor) => this.traverse(op, visitor),
       sizeOf: (op) => 24 + 8 * this.length(op),
     });
@@ -98,13 +98,21 @@ export class Tuples {
     }
   }
 
-  private dealloc(op: number): void {
+  /** @param position 1 + the number of items left. */
+  private dealloc(op: number, position: number): number {
     const { core } = this;
     const m = core.mem;
-    core.gc.untrack(op);
-    if (!core.trashBegin(op)) return;
     const length = this.length(op);
-    for (let i = length - 1; i >= 0; i--) core.xdecref(this.item(op, i));
+    let left = position - 1;
+    if (position === 0) {
+      core.gc.untrack(op);
+      if (!core.trashBegin(op)) return 0;
+      left = length;
+    }
+    while (left > 0) {
+      const item = this.item(op, --left);
+      if (item !== 0 && core.drop(item)) return left + 1;
+    }
     const list = this.lists + 16 * length;
     if (length <= this.maxLength && m.load32(list) < core.profile.maxFreeLists.tuple) {
       this.setItem(op, 0, m.load64(list + 8));
@@ -112,6 +120,7 @@ export class Tuples {
       m.store32(list, m.load32(list) + 1);
     } else core.gc.del(op);
     core.trashEnd();
+    return 0;
   }
 
   private traverse(op: number, visitor: Visitor): void {

@@ -45,6 +45,8 @@ export interface PyClass extends ClassOptions {
 }
 
 const TYPE_OBJECT_BYTES = 1064;
+/** A position past all members. */
+const MEMBERS_GONE = 1 << 30;
 
 export class Instances {
   private readonly core: ObjectCore;
@@ -63,7 +65,7 @@ export class Instances {
     core.register(KIND_INSTANCE, {
       name: 'object',
       isGc: true,
-      dealloc: (op) => this.dealloc(op),
+      dealloc: (op, position) => this.dealloc(op, position),
       traverse: (op, visitor) => this.traverse(op, visitor),
       clear: (op) => this.clear(op),
       sizeOf: (op) => this.sizeOf(op),
@@ -292,33 +294,73 @@ export class Instances {
     }
   }
 
-  private dealloc(op: number): void {
+  /** @param position 1 + the next of slots, values and the dict, in that order. */
+  private dealloc(op: number, position: number): number {
     const { core } = this;
     const { gc } = core;
-    gc.untrack(op);
-    if (!core.trashBegin(op)) return;
+    if (position === 0) {
+      gc.untrack(op);
+      if (!core.trashBegin(op)) return 0;
+      if (!this.sayGoodbye(op)) {
+        core.trashEnd();
+        return 0; // it lives
+      }
+    }
+    const cls = this.classOf(op);
+    const next = this.dropMembers(op, cls, Math.max(0, position - 1));
+    if (next !== 0) return next;
+    gc.del(op, cls.presize);
+    core.decref(cls.type);
+    core.trashEnd();
+    return 0;
+  }
+
+  /** Finalizer and weak references. @returns false if the finalizer made the object live on. */
+  private sayGoodbye(op: number): boolean {
+    const { core } = this;
     const cls = this.classOf(op);
     if (cls.finalizer !== null) {
-      gc.track(op);
-      if (this.finalizeFromDealloc(op)) {
-        core.trashEnd();
-        return;
-      }
-      gc.untrack(op);
+      core.gc.track(op);
+      if (this.finalizeFromDealloc(op)) return false;
+      core.gc.untrack(op);
     }
     if (cls.weaklist !== 0) {
       if (core.mem.load64(op + cls.weaklist) !== 0) this.weakrefs.clearAll(op);
       if (cls.finalizer !== null) this.weakrefs.dropAll(op);
     }
-    for (const slot of cls.slotNames.values()) {
-      const value = core.mem.load64(op + slot);
-      core.mem.store64(op + slot, 0);
-      core.xdecref(value);
+    return true;
+  }
+
+  /** Gives up slots, values and dict from a position on. @returns as dealloc(). */
+  private dropMembers(op: number, cls: PyClass, from: number): number {
+    const { core } = this;
+    const m = core.mem;
+    let at = from;
+    if (cls.keys === 0) {
+      for (const slots = cls.slotNames.size; at < slots;) {
+        const value = m.load64(op + 16 + 8 * at);
+        m.store64(op + 16 + 8 * at++, 0);
+        if (value !== 0 && core.drop(value)) return at + 1;
+      }
+      return 0;
     }
-    if (cls.keys !== 0) this.dropAttributes(op, cls);
-    gc.del(op, cls.presize);
-    core.decref(cls.type);
-    core.trashEnd();
+    const isInline = core.profile.instanceLayout === 'inline';
+    const dict = this.dictOf(op);
+    const values = isInline && dict !== 0 ? 0 : this.valuesOf(op, cls);
+    if (values !== 0) {
+      for (const n = this.nrValues(cls, values); at < n;) {
+        const value = this.values.get(values, at);
+        this.values.set(values, at++, 0);
+        if (value !== 0 && core.drop(value)) return at + 1;
+      }
+      if (!isInline) {
+        this.values.free(values);
+        m.store64(op - (core.profile.instanceLayout === 'values' ? 32 : 24), 0);
+      }
+    }
+    if (dict === 0) return 0;
+    this.setDict(op, 0);
+    return core.drop(dict) ? MEMBERS_GONE : 0;
   }
 
   /** Calls the finalizer of an object with no references. @returns whether it has some now. */
@@ -332,22 +374,6 @@ export class Instances {
     const left = core.mem.load32(op) - 1;
     core.mem.store32(op, left);
     return left > 0;
-  }
-
-  private dropAttributes(op: number, cls: PyClass): void {
-    const { core } = this;
-    const layout = core.profile.instanceLayout;
-    const values = this.valuesOf(op, cls);
-    const dict = this.dictOf(op);
-    const isOwn = layout !== 'inline' || dict === 0;
-    if (values !== 0 && isOwn) {
-      this.dropValues(cls, values);
-      if (layout !== 'inline') this.values.free(values);
-    }
-    if (dict !== 0) {
-      this.setDict(op, 0);
-      core.decref(dict);
-    }
   }
 
   private traverse(op: number, visitor: Visitor): void {

@@ -121,10 +121,11 @@ export class Weakrefs {
     this.core.decref(callback);
   }
 
-  private dealloc(ref: number): void {
+  private dealloc(ref: number): number {
     this.core.gc.untrack(ref);
     this.clear(ref);
     this.core.gc.del(ref);
+    return 0;
   }
 
   /** Tells all weak references that their object dies, and calls their callbacks. */
