@@ -227,35 +227,55 @@ export class ObjectScript {
       case 'bind':
         this.assign(a.to, a.value);
         return undefined;
-      case 'append':
-        { ops.append(this.value(a.of), this.value(a.value)); return; }
-      case 'extend':
-        { ops.extend(this.value(a.of), this.value(a.value)); return; }
-      case 'add':
-        { ops.add(this.value(a.of), this.value(a.value)); return; }
-      case 'discard':
-        { ops.discard(this.value(a.of), this.value(a.value)); return; }
-      case 'insert':
-        { ops.insert(this.value(a.of), a.at, this.value(a.value)); return; }
+      case 'append': {
+        ops.append(this.value(a.of), this.value(a.value));
+        return;
+      }
+      case 'extend': {
+        ops.extend(this.value(a.of), this.value(a.value));
+        return;
+      }
+      case 'add': {
+        ops.add(this.value(a.of), this.value(a.value));
+        return;
+      }
+      case 'discard': {
+        ops.discard(this.value(a.of), this.value(a.value));
+        return;
+      }
+      case 'insert': {
+        ops.insert(this.value(a.of), a.at, this.value(a.value));
+        return;
+      }
       case 'pop': {
         const item = ops.pop(this.value(a.of));
         py.gc.runRequested();
         py.core.decref(item);
         return undefined;
       }
-      case 'clear':
-        { ops.clear(this.value(a.of)); return; }
+      case 'clear': {
+        ops.clear(this.value(a.of));
+        return;
+      }
       case 'del':
         this.unbind(a.of);
         return undefined;
-      case 'setitem':
-        { ops.setItem(this.value(a.of), this.value(a.key), this.value(a.value)); return; }
-      case 'setattr':
-        { ops.setAttribute(this.value(a.of), this.string(a.attribute), this.value(a.value)); return; }
-      case 'delitem':
-        { ops.deleteItem(this.value(a.of), this.value(a.key)); return; }
-      case 'delattr':
-        { ops.setAttribute(this.value(a.of), this.string(a.attribute), 0); return; }
+      case 'setitem': {
+        ops.setItem(this.value(a.of), this.value(a.key), this.value(a.value));
+        return;
+      }
+      case 'setattr': {
+        ops.setAttribute(this.value(a.of), this.string(a.attribute), this.value(a.value));
+        return;
+      }
+      case 'delitem': {
+        ops.deleteItem(this.value(a.of), this.value(a.key));
+        return;
+      }
+      case 'delattr': {
+        ops.setAttribute(this.value(a.of), this.string(a.attribute), 0);
+        return;
+      }
       case 'is':
         return this.value(a.of) === this.value(a.other);
       case 'grow':

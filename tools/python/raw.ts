@@ -76,6 +76,7 @@ function parseStatement(c: Cursor): RawStatement {
 }
 
 function parseCall(c: Cursor, line: number, name: RawName | null): RawStatement {
+  c.blanks();
   const at = c.at;
   const call = c.name('malloc, calloc or realloc');
   c.expect('(');
