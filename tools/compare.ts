@@ -25,7 +25,8 @@ export interface Side {
   readonly label: string;
   readonly path: string;
   readonly recording: Recording;
-  readonly processes: readonly ReplayProcess[];
+  /** All of them, also those that come after the stop. */
+  readonly processes: ReadonlyMap<number, ReplayProcess>;
   readonly mappings: number;
   /** Resident pages and page tables over the run, of its first process. */
   readonly tally: Tally;
@@ -56,7 +57,7 @@ export async function compare(paths: readonly [string, string]): Promise<Compari
   together(left, right);
   const frames = countFrames(kernel.system);
   const sides = [side(left, paths[0]), side(right, paths[1])] as const;
-  left.run();
+  left.run(); // more processes may come: the sides hold the live list
   right.run();
   // Nothing but the page cache may be left over.
   const after = countFrames(kernel.system);
@@ -82,8 +83,8 @@ function together(left: Replayer, right: Replayer): void {
 }
 
 function side(replayer: Replayer, path: string): Side {
-  const processes = [...replayer.processes.values()];
-  const first = processes[0];
+  const { processes } = replayer;
+  const [first] = processes.values();
   if (first === undefined) throw new Error(`${path}: no process ran`);
   const task = taskOf(replayer, first);
   const va = task === undefined ? undefined : telling(task.mm);
@@ -115,7 +116,9 @@ function labelOf(program: string, path: string): string {
 
 /** A number of a side's tally, over all its processes. */
 export function sum(side: Side, of: (tally: Tally) => number): number {
-  return side.processes.reduce((total, p) => total + of(p.tally), 0);
+  let total = 0;
+  for (const p of side.processes.values()) total += of(p.tally);
+  return total;
 }
 
 export function faultsOf(side: Side, kind: FaultName): number {

@@ -44,7 +44,7 @@ function sideJson(s: Side): unknown {
   return {
     label: s.label,
     command: s.recording.command,
-    processes: s.processes.length,
+    processes: s.processes.size,
     faults: {
       minor: sum(s, (t) => t.minor),
       major: sum(s, (t) => t.major),

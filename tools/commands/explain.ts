@@ -47,7 +47,7 @@ export function register(program: Command): void {
       }
       const head =
         `${hex(va)} in process ${id} (${owner.program}),\n` +
-        `after line ${lineReached(replayer)} of ${replayer.recording.path}:`;
+        `after line ${lineReached(replayer)} of ${path}:`;
       process.stdout.write(`${head}\n${explanationText(found, task.mm.root).join('\n')}\n`);
     });
 }

@@ -5,11 +5,20 @@
 // table do not touch memory. Buffers are not copied here: what the kernel does to a program's
 // memory in a call are the recording's own `kernel` faults, which follow it.
 
-import { EBADF } from '../../kernel/errors.ts';
+import { EBADF, EINVAL } from '../../kernel/errors.ts';
+import { PAGE_SIZE } from '../../kernel/types.ts';
 import type { File } from '../../userspace/file.ts';
 import type { CallRecord } from '../trace/record.ts';
 import { unquote } from '../trace/record.ts';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE } from '../../userspace/mman.ts';
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_SHARED,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+} from '../../userspace/mman.ts';
 import { filePath, number } from './args.ts';
 import type { Description } from './files.ts';
 import type { ReplayTask, Replayer } from './replayer.ts';
@@ -72,6 +81,7 @@ function mappedFile(call: Call): File | null | undefined {
   if ((call.num(3) & MAP_ANONYMOUS) !== 0) return null;
   const path = filePath(call.record.args[4] ?? '');
   if (path === '') return undefined;
+  if (path === '/dev/zero' && (call.num(3) & MAP_SHARED) === 0) return null;
   const { files } = call.replayer;
   files.mapped(path);
   return files.resolve(describe(call, call.num(4)), path, call.num(5) + call.num(1));
@@ -108,6 +118,13 @@ function open(call: Call, pathIndex: number, flagsIndex: number): undefined {
   return undefined;
 }
 
+function memfd(call: Call): undefined {
+  if (call.failed) return undefined;
+  const description = { readable: true, writable: true, created: false, file: undefined, path: '' };
+  call.task.process.files.set(call.result, description);
+  return undefined;
+}
+
 function duplicate(call: Call): undefined {
   if (call.failed) return undefined;
   const { files } = call.task.process;
@@ -139,9 +156,12 @@ function transfer(call: Call, at: number, bytes: number, writes: boolean): void 
   const description = describe(call, fd);
   const file = replayer.files.resolve(description, path, 0);
   const position = at < 0 ? file.position : call.num(at);
+  const plain = /^p?read(64)?$/.test(call.record.name);
   if (at < 0) file.position += bytes;
-  if (writes) replayer.kernel.writeFile(file, position, bytes);
-  else replayer.kernel.readFile(file, position, bytes);
+  if (replayer.files.isUnborn(path)) {
+    if (writes) file.inode.size = Math.max(file.inode.size, position + bytes);
+  } else if (writes) replayer.kernel.writeFile(file, position, bytes);
+  else replayer.kernel.readFile(file, position, plain ? call.num(2) : bytes, bytes);
 }
 
 function seek(call: Call): undefined {
@@ -158,6 +178,70 @@ function truncate(call: Call): undefined {
   if (inode !== undefined) call.replayer.kernel.truncate(inode, call.num(1));
   else call.replayer.files.learnSize(path, call.num(1));
   return undefined;
+}
+
+const FALLOC_KEEP_SIZE = 1;
+const FALLOC_PUNCH_HOLE = 2;
+
+function fallocate(call: Call): undefined {
+  const inode = call.replayer.files.inode(filePath(call.record.args[0] ?? ''));
+  if (call.failed || inode === undefined) return undefined;
+  const [mode, start, length] = [call.num(1), call.num(2), call.num(3)];
+  const { kernel } = call.replayer;
+  if ((mode & FALLOC_PUNCH_HOLE) !== 0) {
+    const first = Math.ceil(start / PAGE_SIZE);
+    kernel.punchHole(inode, first, Math.floor((start + length) / PAGE_SIZE));
+    return undefined;
+  }
+  if ((mode & FALLOC_KEEP_SIZE) === 0 && start + length > inode.size) inode.size = start + length;
+  // A disk only promises blocks; shared memory has its pages at once.
+  if (inode.kind === 'shmem') {
+    const first = Math.floor(start / PAGE_SIZE);
+    kernel.allocate(inode, first, Math.ceil((start + length) / PAGE_SIZE));
+  }
+  return undefined;
+}
+
+/** System V shared memory: a segment is a file in memory, attaching maps it whole. */
+function shmget(call: Call): undefined {
+  if (call.failed) return undefined;
+  const key = (call.num(0) >>> 0).toString(16).padStart(8, '0');
+  const size = Math.ceil(call.num(1) / PAGE_SIZE) * PAGE_SIZE;
+  call.replayer.segments.add(call.replayer.kernel, call.result, `/SYSV${key}`, size);
+  return undefined;
+}
+
+const SHM_RDONLY = 0o10000;
+const SHM_REMAP = 0o40000;
+const SHM_EXEC = 0o100000;
+
+function shmat(call: Call): number {
+  const flags = call.num(2);
+  const file = call.replayer.segments.get(call.replayer.kernel, call.num(0));
+  const prot =
+    PROT_READ |
+    ((flags & SHM_RDONLY) === 0 ? PROT_WRITE : 0) |
+    ((flags & SHM_EXEC) !== 0 ? PROT_EXEC : 0);
+  const place = call.num(1) === 0 ? 0 : (flags & SHM_REMAP) !== 0 ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+  const { task } = call.task;
+  const { size } = file.inode;
+  const { sys } = call.replayer.kernel;
+  return sys.mmapFile(task, call.num(1), size, prot, MAP_SHARED | place, file, 0);
+}
+
+function shmdt(call: Call): number {
+  const { mm } = call.task.task;
+  const start = call.num(0);
+  const inode = mm.vmas.at(start)?.file?.inode;
+  if (inode === undefined) return -EINVAL;
+  const { sys } = call.replayer.kernel;
+  for (const vma of [...mm.vmas]) {
+    const first = vma.start - vma.pgoff * PAGE_SIZE;
+    if (vma.file?.inode === inode && first === start) {
+      sys.munmap(call.task.task, vma.start, vma.end - vma.start);
+    }
+  }
+  return 0;
 }
 
 /** newfstatat, fstat: strace tells a file's size here. */
@@ -200,10 +284,14 @@ export const HANDLERS: Readonly<Record<string, Handler | undefined>> = {
   mlockall: (c) => c.replayer.kernel.sys.mlockall(c.task.task, c.num(0)),
   munlockall: (c) => c.replayer.kernel.sys.munlockall(c.task.task),
   msync: (c) => c.replayer.kernel.sys.msync(c.task.task, c.num(0), c.num(1), c.num(2)),
+  mincore: (c) => c.replayer.kernel.sys.mincore(c.task.task, c.num(0), c.num(1)),
+  shmget,
+  shmat,
+  shmdt,
   open: (c) => open(c, 0, 1),
   openat: (c) => open(c, 1, 2),
   creat: (c) => open(c, 0, -1),
-  memfd_create: (c) => open(c, 0, -1),
+  memfd_create: memfd,
   dup: duplicate,
   dup2: duplicate,
   dup3: duplicate,
@@ -221,6 +309,7 @@ export const HANDLERS: Readonly<Record<string, Handler | undefined>> = {
   pwrite64: (c) => write(c, 3),
   pwritev: (c) => write(c, 3),
   lseek: seek,
+  fallocate,
   truncate,
   ftruncate: truncate,
   fstat: stat,

@@ -56,6 +56,21 @@ export class Descriptors {
   }
 }
 
+/** Segments of System V shared memory by their id. */
+export class Segments {
+  private readonly inodes = new Map<number, Inode>();
+
+  add(kernel: Kernel, id: number, path: string, size: number): void {
+    if (!this.inodes.has(id)) this.inodes.set(id, kernel.createInode('shmem', path, size));
+  }
+
+  /** An open description of a segment; one that the recording did not make is one page long. */
+  get(kernel: Kernel, id: number): File {
+    this.add(kernel, id, '/SYSV00000000', 4096);
+    return kernel.open(this.inodes.get(id)!, true, true);
+  }
+}
+
 /** All files of one recording. Two recordings on one machine may share them by path. */
 export class RecordedFiles {
   private readonly kernel: Kernel;
@@ -121,6 +136,12 @@ export class RecordedFiles {
     this.kernel.preload(inode, 0, inode.sizePages);
   }
 
+  /** A file that the run makes is as its `file` line says when it is first mapped, not before. */
+  isUnborn(path: string): boolean {
+    const file = this.files.get(path);
+    return file?.record?.created === true && !file.mapped;
+  }
+
   /** The file is mapped for the first time: it is now as its `file` line says. */
   mapped(path: string): void {
     const file = this.files.get(path);
@@ -158,6 +179,7 @@ export class RecordedFiles {
 
   private preload(inode: Inode, record: FileRecord): void {
     for (const [first, count] of record.folios) {
+      if (inode.cache.indexes(first, first + count).length > 0) continue;
       this.kernel.preloadFolio(inode, first, Math.log2(count));
     }
     let left = record.cached - record.folios.reduce((sum, [, count]) => sum + count, 0);

@@ -5,12 +5,12 @@
 // it (its mappings given, not read from an ELF file) has no system call of its own.
 
 import type { FaultResult } from '../../kernel/ports.ts';
-import { PAGE_SIZE, type VirtAddr } from '../../kernel/types.ts';
+import { NO_PFN, PAGE_SIZE, type VirtAddr } from '../../kernel/types.ts';
 import { access, gupWrite } from '../../userspace/access.ts';
 import { chargeCommit } from '../../userspace/commit.ts';
 import { File, type Inode, type InodeKind } from '../../userspace/file.ts';
-import { addFolio } from '../../userspace/add-page.ts';
-import { truncateFile, writeFile } from '../../userspace/filemap.ts';
+import { addFolio, addPage } from '../../userspace/add-page.ts';
+import { punchHole, readFile, truncateFile, writeFile } from '../../userspace/filemap.ts';
 import { readPages } from '../../userspace/readahead.ts';
 import { insertVma } from '../../userspace/merge.ts';
 import type { Limits } from '../../userspace/mm.ts';
@@ -157,6 +157,7 @@ export class Kernel {
     const { inode } = this.system.createMemfd(path.replace(/^\/memfd:/, ''));
     inode.size = size;
     inode.path = path;
+    inode.unlinked = !path.startsWith('/dev/shm/');
     return inode;
   }
 
@@ -173,9 +174,10 @@ export class Kernel {
     addFolio(this.system, inode, first, order);
   }
 
-  readFile(file: File, offset: number, bytes: number): void {
-    const end = Math.ceil((offset + bytes) / PAGE_SIZE);
-    readPages(this.system, file.inode, Math.floor(offset / PAGE_SIZE), end);
+  /** read(2) of `asked` bytes that got `bytes`: through the page cache, with read-ahead. */
+  readFile(file: File, offset: number, asked: number, bytes: number): void {
+    const end = Math.min(offset + bytes, file.inode.size);
+    if (end > offset) readFile(this.system, file, offset, Math.max(asked, bytes), end);
   }
 
   writeFile(file: File, offset: number, bytes: number): void {
@@ -187,7 +189,19 @@ export class Kernel {
   }
 
   unlink(inode: Inode): void {
-    this.system.unlink(inode.path);
+    if (this.system.files.get(inode.path) === inode) this.system.unlink(inode.path);
+    else inode.unlinked = true;
+  }
+
+  /** Makes pages [first, end) of a file: of shared memory, or of what fallocate() promises. */
+  allocate(inode: Inode, first: number, end: number): void {
+    for (let i = first; i < end; i++) {
+      if (inode.cache.get(i) === NO_PFN) addPage(this.system, inode, i, true);
+    }
+  }
+
+  punchHole(inode: Inode, first: number, end: number): void {
+    punchHole(this.system, inode, first, end);
   }
 
   private execFile(map: MapRecord, opened: Map<string, File>, files: RecordedFiles): File {

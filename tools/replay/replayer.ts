@@ -26,7 +26,7 @@ import type {
 import { named, number } from './args.ts';
 import { Call, followRecorded, HANDLERS } from './calls.ts';
 import { changeTokens, countersOf, faultTokens, NO_COUNTERS } from './effects.ts';
-import { Descriptors, RecordedFiles } from './files.ts';
+import { Descriptors, RecordedFiles, Segments } from './files.ts';
 import type { Kernel } from './kernel.ts';
 import { defaultLayout } from './layout.ts';
 import {
@@ -77,6 +77,7 @@ export class Replayer {
   readonly kernel: Kernel;
   readonly recording: Recording;
   readonly files: RecordedFiles;
+  readonly segments = new Segments();
   readonly tasks = new Map<number, ReplayTask>();
   /** Every process so far, ended ones too, by the number of its first task. */
   readonly processes = new Map<number, ReplayProcess>();
@@ -287,7 +288,19 @@ export class Replayer {
     if (record.name === 'vfork') return CLONE_VM;
     const where = `${this.recording.path}:${record.line}`;
     const text = named(record.args, 'flags');
-    return text === undefined ? 0 : number(text, where) & 0xffffffff;
+    if (text !== undefined) return number(text, where) & 0xffffffff;
+    // clone3() may show an address alone: a child that calls execve was spawned, others are threads.
+    return CLONE_VM | (this.willExec(Number(record.result)) ? 0 : CLONE_THREAD | CLONE_FILES);
+  }
+
+  private willExec(id: number): boolean {
+    const { records } = this.recording;
+    for (let i = this.next; i < records.length; i++) {
+      const r = records[i]!;
+      if (r.type === 'call' && r.task === id && r.name.startsWith('execve')) return true;
+      if (r.type === 'exit' && r.task === id) return false;
+    }
+    return false;
   }
 
   /** The faults were taken in the call before: that call's report has what they changed. */
