@@ -135,7 +135,7 @@ describe('system calls', () => {
 
   test('failures are reported with their errno', async () => {
     const { byLine } =
-      await run(`1 mmap(NULL, 0, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = -1 EINVAL
+      await run(`1 mmap(NULL, 0, PROT_READ, MAP_PRIVATE|MAP_ANON, -1, 0) = -1 EINVAL
 1 munmap(0x1, 4096) = -1
 1 mprotect(0x10000000, 4096, PROT_READ) = -1 ENOMEM
 1 madvise(0x400000, 4096, 0x1234) = -1 EINVAL
@@ -196,7 +196,7 @@ describe('processes', () => {
     expect(ends[0].maps).toHaveLength(2);
   });
 
-  test('a clone3 that shows an address alone is a thread, or a spawn if it calls execve', async () => {
+  test('a clone3 that shows an address alone: a thread, or a spawn', async () => {
     const { ends } = await run(`1 clone3(0x7ffe, 0x58) = 2
 1 clone3(0x7ffe, 0x58) = 3
 3 execve("/bin/x", ["x"], 0x7ffe) = 0
@@ -220,8 +220,8 @@ describe('processes', () => {
   });
 
   test('shared anonymous memory is shared by fork', async () => {
-    const { byLine } =
-      await run(`1 mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS, -1, 0) = 0x7ffff7ff8000
+    const map = 'PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS';
+    const { byLine } = await run(`1 mmap(NULL, 4096, ${map}, -1, 0) = 0x7ffff7ff8000
 1 fork() = 2
 2 fault 0x7ffff7ff8000 w user
 1 fault 0x7ffff7ff8000 r user

@@ -289,7 +289,7 @@ export class Replayer {
     const where = `${this.recording.path}:${record.line}`;
     const text = named(record.args, 'flags');
     if (text !== undefined) return number(text, where) & 0xffffffff;
-    // clone3() may show an address alone: a child that calls execve was spawned, others are threads.
+    // clone3() may show an address alone: a child that calls execve was spawned; else a thread.
     return CLONE_VM | (this.willExec(Number(record.result)) ? 0 : CLONE_THREAD | CLONE_FILES);
   }
 
