@@ -11,6 +11,7 @@ import { register as registerAlloc } from './commands/alloc.ts';
 import { register as registerBoot } from './commands/boot.ts';
 import { register as registerCompare } from './commands/compare.ts';
 import { register as registerExplain } from './commands/explain.ts';
+import { register as registerExport } from './commands/export.ts';
 import { register as registerFsck } from './commands/fsck.ts';
 import { register as registerOwner } from './commands/owner.ts';
 import { register as registerReplace } from './commands/replace.ts';
@@ -25,6 +26,7 @@ const commands: readonly ((program: Command) => void)[] = [
   registerBoot,
   registerCompare,
   registerExplain,
+  registerExport,
   registerFsck,
   registerOwner,
   registerReplace,

@@ -102,7 +102,7 @@ describe('tidy', () => {
     ['a path of the workplace', "// top\nconst x = '/work/main';\n"],
     ['a to-do', '// top\n// TODO: later\n'],
   ])('a planted problem is found: %s', (_what, text) => {
-    expect(problems('kernel/planted.ts', text).length).toBeGreaterThan(0);
+    expect(problems('userspace/planted.ts', text).length).toBeGreaterThan(0);
   });
 
   test('a tidy file passes', () => {

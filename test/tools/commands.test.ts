@@ -1,8 +1,9 @@
 // The commands as a user runs them: what they print, how wide, and their exit codes.
 
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { pagewalk } from '../support/cli.ts';
+import { pagewalk, scratch } from '../support/cli.ts';
 
 const manifest = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
@@ -18,7 +19,7 @@ describe('pagewalk', () => {
     expect(pagewalk('--version').out.trim()).toBe(manifest.version);
     const { code, out } = pagewalk('--help');
     expect(code).toBe(0);
-    for (const command of ['compare', 'explain', 'fsck', 'owner', 'replay']) {
+    for (const command of ['compare', 'explain', 'export', 'fsck', 'owner', 'replay']) {
       expect(out).toMatch(new RegExp(`^  ${command} `, 'm'));
       expect(pagewalk(command, '--help').code).toBe(0);
     }
@@ -77,6 +78,41 @@ describe('pagewalk', () => {
     expect(at('96')).toMatch(/struct page .*anon/);
     expectNarrow(at('96'));
     expect(pagewalk('explain', 'vmcalls', '0x10').out).toMatch(/SEGV_MAPERR/);
+  });
+
+  test('export --image writes RAM in which each process can be walked from its CR3', () => {
+    const [folder, remove] = scratch();
+    const path = join(folder, 'ram.bin');
+    const { code, out } = pagewalk('export', '--image', path, '--ram', '128M', '--json', 'vmcalls');
+    expect(code).toBe(0);
+    const { processes } = JSON.parse(out) as {
+      processes: { id: number; cr3: string; present: [string, string, number][] }[];
+    };
+    const ram = readFileSync(path);
+    expect(ram.length).toBe(2 ** 27);
+    const [{ id, cr3, present }] = processes;
+    expect(id).toBe(1);
+    let large = 0;
+    for (const [va, pa, size] of present) {
+      let table = BigInt(cr3);
+      let entry = 0n;
+      let shift = 39n;
+      for (; ; shift -= 9n) {
+        const index = (BigInt(va) >> shift) & 511n;
+        entry = ram.readBigUInt64LE(Number(table + 8n * index));
+        expect(entry & 1n).toBe(1n);
+        if (shift === 12n || (entry & 0x80n) !== 0n) break;
+        table = entry & 0xffffffffff000n;
+      }
+      if (size > 4096) large++;
+      expect(1n << shift).toBe(BigInt(size));
+      expect(entry & 0xffffffffff000n & -BigInt(size)).toBe(BigInt(pa));
+    }
+    expect(present.length).toBeGreaterThan(700);
+    expect(large).toBeGreaterThan(10); // the kernel half: direct map and image
+    expect(pagewalk('export', '--image', '/nosuch/x', 'vmcalls').code).toBe(2);
+    expect(pagewalk('export', 'vmcalls').err).toMatch(/--image FILE/);
+    remove();
   });
 
   test('fsck proves machines sound', () => {
