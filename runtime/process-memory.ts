@@ -1,7 +1,7 @@
 // A runtime's memory on the emulated kernel: every load, store and system call is a process's own.
 //
-// Accesses go through a CPU with its TLB: translate, walk, fault, retry, as the hardware does. A word
-// index from touch() is the frame's place in RAM, so it stays right until the mapping changes.
+// Accesses go through a CPU with its TLB: translate, walk, fault, retry, as the hardware does. A
+// word index from touch() is the frame's place in RAM, so it stays right until the mapping changes.
 // newProcess() makes the address space that a static program finds at its start:
 //
 //     0x7ffff7ff7000  [vvar] 4 + 2 pages, [vdso] 2 pages, up to mmap_base

@@ -9,6 +9,7 @@ import type { Memory } from '../runtime/memory.ts';
 import { newProcess, ProcessMemory } from '../runtime/process-memory.ts';
 import { System } from '../userspace/system.ts';
 import type { AllocOptions } from './commands/alloc.ts';
+import { defaultBase } from './heap-base-figures.ts';
 import { parseHeapBase, prepareHeap, type HeapBase } from './heap-base.ts';
 import { parseHeapScript, type HeapScript } from './heap-script.ts';
 import { HeapScriptRunner, type Observation } from './heap-script-run.ts';
@@ -34,10 +35,10 @@ function newMemory(): Memory {
   return new ProcessMemory(system, newProcess(system, 'go'));
 }
 
-function loadBase(script: HeapScript, options: AllocOptions): HeapBase {
+function loadBase(script: HeapScript, profile: GoProfile, options: AllocOptions): HeapBase {
   const { bare, stw } = script.modes;
   const mode = bare ? 'bare' : stw ? 'stw' : 'full';
-  if (options.base === undefined) throw new InputError('', 'expected --base FILE');
+  if (options.base === undefined) return defaultBase(profile.name, mode);
   return parseHeapBase(readText(options.base), options.base, mode);
 }
 
@@ -50,7 +51,7 @@ function toLine(o: Observation): string {
 export function allocGo(file: string, options: AllocOptions): void {
   const profile = chooseProfile(options.profile);
   const script = parseHeapScript(readText(file), file);
-  const base = loadBase(script, options);
+  const base = loadBase(script, profile, options);
   const go = new GoRuntime(newMemory(), { profile });
   prepareHeap(go, base);
   const lines: string[] = [];

@@ -2,8 +2,9 @@
 // was filled up so that the next page it needs makes the heap grow.
 //
 // The figures come from base.json, or are those of the profile. The filled heap is made by running
-// the allocator: full spans of every class, then single pages, up to a multiple of 4 MiB; objects of
-// it live for ever. What the figures say beyond that (bytes marked, mapped) is taken over as it is.
+// the allocator: full spans of every class, then single pages, up to a multiple of 4 MiB; objects
+// of it live for ever. What the figures say beyond that (bytes marked, mapped) is taken over as it
+// is.
 
 import { InputError } from '../kernel/index.ts';
 import type { GoRuntime } from '../runtime/go/runtime.ts';
@@ -75,6 +76,9 @@ const PAGE = 8192;
 /** Brings a runtime that has just booted into the state that `base` describes. */
 export function prepareHeap(go: GoRuntime, base: HeapBase): void {
   go.setGcPercent(-1);
+  // The program collected before, with some objects: all generations of mark bitmaps are in use.
+  for (let i = 0; i < 4; i++) keep(go, PAGE, 0);
+  for (let i = 0; i < 3; i++) go.collect();
   const stackPages = base.stack_inuse / PAGE;
   for (let left = stackPages; left > 0; left -= 4) go.newStack(Math.min(4, left));
   if (base.bare) fillBare(go, base);
@@ -100,7 +104,10 @@ function keep(go: GoRuntime, bytes: number, ptrWords: number): void {
   go.storePointer(go.newGlobal(), at);
 }
 
-/** Full spans of every class, more of a small class up to the number of objects, then single pages. */
+/**
+ * Full spans of every class, more of a small class up to the number of objects, then single
+ * pages.
+ */
 function fillHeap(go: GoRuntime, base: HeapBase): void {
   const { profile, heap } = go;
   const { classes } = profile;
@@ -147,7 +154,8 @@ function takeOver(go: GoRuntime, base: HeapBase): void {
   const extra = base.heap_sys - (sys.stat[S_INUSE] ?? 0) - (sys.stat[S_FREE] ?? 0);
   if (!base.bare && extra !== (sys.stat[S_RELEASED] ?? 0))
     throw new InputError('base', 'expected a heap without free pages: heap_sys = heap_inuse');
-  // The program's own stacks and globals are not modelled word by word: they cost this much to scan.
+  // The program's own stacks and globals are not modelled word by word: they cost this much to
+  // scan.
   gc.roots = [
     ...gc.roots.map((r) => ({
       prepare: () => r.prepare(),

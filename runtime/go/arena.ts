@@ -1,11 +1,12 @@
-// Arenas: address space for the heap in pieces of 64 MiB, and what is recorded of each page in them.
+// Arenas: address space for the heap in pieces of 64 MiB, and what is recorded of each page in
+// them.
 //
 // For each arena there is a record in the process's memory: which span each page belongs to, and
-// bitmaps of pages at which a span in use begins, holds a marked object, has specials, or carries its
-// own mark bits. An index of 2^22 pointers finds it. The page -> span map is mirrored on the host
-// (pageSpan), because marking asks it for every pointer.
+// bitmaps of pages at which a span in use begins, holds a marked object, has specials, or carries
+// its own mark bits. An index of 2^22 pointers finds it. The page -> span map is mirrored on the
+// host (pageSpan), because marking asks it for every pointer.
 //
-//   arenas -> [ ... *heapArena ... ]    heapArena = spans[8192] pageInUse pageMarks pageSpecials ...
+//   arenas -> [ ... *heapArena ... ]      heapArena = spans[8192] pageInUse pageMarks ...
 //
 // Source: Go 1.26.8 and Go 1.19.8 src/runtime/mheap.go (heapArena), malloc.go (sysAlloc).
 

@@ -5,10 +5,11 @@
 //   small  <= 32 KiB   the next free slot of the processor's span of that class
 //   large              a span of its own
 //
-// The fast path is a count of trailing zeros in the span's allocCache; nothing is locked and nothing
-// but the span's columns is written. A slot is cleared when its span was used before.
+// The fast path is a count of trailing zeros in the span's allocCache; nothing is locked and
+// nothing but the span's columns is written. A slot is cleared when its span was used before.
 //
-// Source: Go 1.26.8 src/runtime/malloc.go (mallocgc and the functions it calls); Go 1.19.8 likewise.
+// Source: Go 1.26.8 src/runtime/malloc.go (mallocgc and the functions it calls); Go 1.19.8
+// likewise.
 
 import type { Bitmaps } from './mbitmap.ts';
 import { MAX_BITS_IN_SPAN } from './mbitmap.ts';

@@ -2,13 +2,14 @@
 //
 //   go1.26, slots up to 512 bytes   a bit a word at the end of the span (span bytes / 64), before
 //                                   the 128 bytes of mark bits where the span carries those:
-//                                   | slots ... | pointer bits | scans 63, owned | marks 63, class |
+//                                   | slots .. | pointer bits | scans, owned | marks, class |
 //   go1.26, larger slots            a type word before the object
 //   go1.26, large objects           the type in the span's record
 //   go1.19                          two bits a word in the arena's record, a byte for four words:
 //                                   low nibble "is a pointer", high nibble "more may follow"
 //
-// Source: Go 1.26.8 src/runtime/mbitmap.go, mgcmark_greenteagc.go; Go 1.19.8 src/runtime/mbitmap.go.
+// Source: Go 1.26.8 src/runtime/mbitmap.go, mgcmark_greenteagc.go; Go 1.19.8
+// src/runtime/mbitmap.go.
 
 import { type Heap, INLINE_BYTES } from './mheap.ts';
 import type { TypeTable } from './types.ts';
@@ -81,7 +82,7 @@ export class Bitmaps {
   /**
    * Notes where the pointers of a new object are.
    * @param w heap word where the slot begins. @param bytes what was asked for.
-   * @returns bytes up to the last pointer, and the object's offset in its slot in `shift`.
+   * @returns bytes up to the last pointer.
    */
   setType(s: number, w: number, bytes: number, type: number): number {
     const { types } = this;

@@ -25,8 +25,7 @@ export class AllocStats {
   /** Bytes of slots and large objects handed out, and freed. */
   totalAlloc = 0;
   totalFree = 0;
-  /** Lock-free allocations, refills of a cache, fresh spans. */
-  fast = 0;
+  /** Times that a cache exchanged a span; every other small allocation took no lock. */
   refills = 0;
 
   constructor(classes: number) {
@@ -53,7 +52,9 @@ export class Proc {
   /** Bytes up to the last pointer, allocated since the last report to the pacer. */
   scanAlloc = 0;
   flushGen = 0;
-  /** Bytes of allocation that this processor's goroutine has paid for by marking; negative: debt. */
+  /**
+   * Bytes of allocation that this processor's goroutine has paid for by marking; negative: debt.
+   */
   assistBytes = 0;
   /** Address of the mcache record. */
   readonly record: number;

@@ -186,6 +186,8 @@ export class Gc implements AllocGc {
       this.complete();
       return;
     }
+    // The start of a cycle wakes the scavenger, which runs while marking does, with the old goals.
+    this.scavenger.background(Infinity);
     pacer.heapScanWork = marker.scanWork;
     pacer.endCycle();
     this.marking = false;
@@ -254,7 +256,9 @@ export class Gc implements AllocGc {
     this.marker.markNew(s, slot, scanBytes);
   }
 
-  /** Allocation of `bytes` while marking: pays by scanning, unless the background has done enough. */
+  /**
+   * Allocation of `bytes` while marking: pays by scanning, unless the background has done enough.
+   */
   assist(p: Proc, bytes: number): void {
     p.assistBytes -= bytes;
     if (p.assistBytes >= 0) return;

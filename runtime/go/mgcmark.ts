@@ -5,12 +5,13 @@
 // into an object; what points past the last slot of a span, or past a large object's end, does not.
 //
 //   go1.19   every object waits by itself
-//   go1.26   an object of 16 to 512 bytes only sets its bit in its span and the span waits; when its
-//            turn comes all slots marked since the last scan are scanned in one go
+//   go1.26   an object of 16 to 512 bytes only sets its bit in its span, and the span waits; when
+//            its turn comes all slots marked since its last scan are scanned in one go
 //
 //   owned (a byte of the span):  0 not queued, 2 queued with one mark, 6 queued with more
 //
-// Source: Go 1.26.8 src/runtime/mgcmark.go, mgcmark_greenteagc.go; Go 1.19.8 src/runtime/mgcmark.go.
+// Source: Go 1.26.8 src/runtime/mgcmark.go, mgcmark_greenteagc.go; Go 1.19.8
+// src/runtime/mgcmark.go.
 
 import { BITS_MARKS } from './arena.ts';
 import type { Bitmaps } from './mbitmap.ts';
@@ -164,7 +165,10 @@ export class Marker {
 
   // Scanning.
 
-  /** Scans what is queued until `budget` bytes of scan work are done. @returns whether work is left. */
+  /**
+   * Scans what is queued until `budget` bytes of scan work are done. @returns whether work is
+   * left.
+   */
   drain(budget: number): boolean {
     const { work } = this;
     const limit = this.scanWork + budget;
@@ -187,7 +191,9 @@ export class Marker {
     return true;
   }
 
-  /** Scans the slots of a span that were marked since its last scan; `slot` is the first of them. */
+  /**
+   * Scans the slots of a span that were marked since its last scan; `slot` is the first of them.
+   */
   private scanSpan(page: number, slot: number): void {
     const s = this.pageSpan[page];
     const { spans } = this;

@@ -6,8 +6,9 @@
 //            0.70 and 0.95 of the way from marked to goal (or 4 MiB before it)
 //   runway   (bytes allocated per byte scanned, by processor time) * 3 * bytes to scan
 //
-// The cons/mark ratio is the largest of the last four cycles (1.26) or follows a PI controller (1.19).
-// While marking, allocation pays: assistWorkPerByte is what is left to scan by what is left to grow.
+// The cons/mark ratio is the largest of the last four cycles (1.26) or follows a PI controller
+// (1.19). While marking, allocation pays: assistWorkPerByte is what is left to scan by what is
+// left to grow.
 //
 // This is policy, and all of it: it sees counters and gives numbers.
 // Source: Go 1.26.8 and Go 1.19.8 src/runtime/mgcpacer.go.

@@ -1,8 +1,9 @@
 // Giving free pages back to the system: the scavenger.
 //
-// Eagerly, when an allocation takes released pages while memory is over its goal; in the background,
-// 64 KiB at a time; and all of it when asked (debug.FreeOSMemory). Chunks are taken from high
-// addresses to low, and in a chunk the highest run of free pages that are not yet released.
+// Eagerly, when an allocation takes released pages while memory is over its goal; in the
+// background, 64 KiB at a time; and all of it when asked (debug.FreeOSMemory). Chunks are taken
+// from high addresses to low, and in a chunk the highest run of free pages that are not yet
+// released.
 //
 //   goal by GOGC    what the heap held after the last cycle, grown like the goal, plus 10 %
 //   goal by limit   95 % of the memory limit
@@ -162,7 +163,8 @@ export class Scavenger {
     const tail = forced ? ' (forced)' : '';
     if (!sys.profile.scavCounts)
       return `scav ${kib(eagerBytes)} KiB work, ${now} KiB total, ${util}% util${tail}`;
-    const work = `${kib(forced ? 0 : this.releasedBackground)} KiB work (bg), ${kib(eagerBytes)} KiB work (eager)`;
+    const background = kib(forced ? 0 : this.releasedBackground);
+    const work = `${background} KiB work (bg), ${kib(eagerBytes)} KiB work (eager)`;
     return `scav ${work}, ${now} KiB now, ${util}% util${tail}`;
   }
 }

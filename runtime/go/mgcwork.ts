@@ -1,13 +1,13 @@
 // Grey objects: what is marked and not yet scanned.
 //
 // Objects wait in buffers of 2 KiB in the process's memory, sixteen of them cut from a span of four
-// pages that comes from the page heap and goes back after the sweep. The marker holds two, and swaps
-// them before it goes to the lists of full and empty ones.
+// pages that comes from the page heap and goes back after the sweep. The marker holds two, and
+// swaps them before it goes to the lists of full and empty ones.
 //
-//   buffer:  next | count of pushes | nobj | 253 pointers        lists are linked, last in first out
+//   buffer:  next | count of pushes | nobj | 253 pointers      lists: last in first out
 //
-// Spans that are marked whole (go1.26) wait in a queue, first in first out: 256 places, behind which
-// chained rings of 1024 places and more are mapped when it overflows.
+// Spans that are marked whole (go1.26) wait in a queue, first in first out: 256 places, behind
+// which chained rings of 1024 places and more are mapped when it overflows.
 //
 // Source: Go 1.26.8 src/runtime/mgcwork.go, mgcmark_greenteagc.go (spanQueue).
 // Not modelled: one such pair for each processor; stealing between them.
@@ -265,7 +265,10 @@ export class GcWork {
     return n;
   }
 
-  /** Moves `n` entries from the places at hand to the chain, mapping a larger ring where they do not fit. */
+  /**
+   * Moves `n` entries from the places at hand to the chain, mapping a larger ring where they do
+   * not fit.
+   */
   private drainRing(n: number): void {
     this.sinceDrain = 0;
     let last = this.chain.at(-1);

@@ -3,9 +3,9 @@
 //   alloc(npages) -> page cache of the processor (under 16 pages)
 //                 -> page allocator -> grow by 4 MiB steps -> arena of 64 MiB reserved at a hint
 //
-// Invariants: every page of the heap is free in the page allocator, or in a page cache, or belongs to
-// exactly one span; inUse + free + released = what the heap has grown to (stacks and work buffers
-// counted apart).
+// Invariants: every page of the heap is free in the page allocator, or in a page cache, or belongs
+// to exactly one span; inUse + free + released = what the heap has grown to (stacks and work
+// buffers counted apart).
 // Source: Go 1.26.8 and Go 1.19.8 src/runtime/mheap.go, malloc.go (sysAlloc).
 
 import { assert } from '../../kernel/errors.ts';

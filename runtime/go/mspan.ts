@@ -6,7 +6,7 @@
 // back, swept): `store` does that, `check` compares. Number 0 is the empty span that a cache holds
 // where it holds none.
 //
-//   state    Dead --init--> InUse --free--> Dead          Dead --initManual--> Manual --free--> Dead
+//   state    Dead --init--> InUse --free--> Dead      Dead --initManual--> Manual --free--> Dead
 //
 //   sweepgen relative to the heap's (which grows by 2 with each cycle)
 //     h-2  needs sweeping        h-1  being swept       h    swept, ready for use
@@ -15,8 +15,8 @@
 //   allocCache   the complement of 64 allocBits from freeindex & ~63 on, shifted so that its lowest
 //                bit is slot freeindex: the next free slot is a count of trailing zeros away
 //
-// Invariants: slots below freeindex are in use; allocCount <= nelems; start and npages do not overlap
-// another live span's.
+// Invariants: slots below freeindex are in use; allocCount <= nelems; start and npages do not
+// overlap another live span's.
 // Source: Go 1.26.8 src/runtime/mheap.go (mspan), mbitmap.go (nextFreeIndex), mspanset.go.
 
 import { assert } from '../../kernel/errors.ts';

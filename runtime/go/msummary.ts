@@ -1,13 +1,13 @@
-// The radix tree over the page heap's bitmaps: for each stretch of address space, how many pages are
-// free at its start, in its longest run, and at its end.
+// The radix tree over the page heap's bitmaps: for each stretch of address space, how many pages
+// are free at its start, in its longest run, and at its end.
 //
 //   level 0   2^14 entries of 16 GiB        one entry: start:21 max:21 end:21, bit 63 = all free
 //   level 1..3  each 8 times as many
 //   level 4   one entry a chunk of 4 MiB    merged upwards, 8 entries into 1
 //
-// The levels lie in address space reserved whole at start and made ready where the heap grows: level
-// l's entry for an address is at base[l] + (address >> shift) * 8, counted from the bottom of the
-// canonical addresses.
+// The levels lie in address space reserved whole at start and made ready where the heap grows:
+// level l's entry for an address is at base[l] + (address >> shift) * 8, counted from the bottom
+// of the canonical addresses.
 //
 // Invariant: an entry equals what its eight children give (check()).
 // Source: Go 1.26.8 src/runtime/mpagealloc.go (pallocSum), mpagealloc_64bit.go.

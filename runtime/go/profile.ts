@@ -1,7 +1,8 @@
-// Which Go: one table of constants and switches for each version. Code asks a switch, never a version.
+// Which Go: one table of constants and switches for each version. Code asks a switch, never a
+// version.
 //
-// Sources: Go 1.9, Go 1.19.8 and Go 1.26.8 src/runtime (malloc.go, mheap.go, mbitmap.go, mgcpacer.go,
-// mgcscavenge.go, mem_linux.go), linux/amd64.
+// Sources: Go 1.9, Go 1.19.8 and Go 1.26.8 src/runtime (malloc.go, mheap.go, mbitmap.go,
+// mgcpacer.go, mgcscavenge.go, mem_linux.go), linux/amd64.
 
 import { classesBefore16, classesSince16, type SizeClassTable } from './sizeclasses.ts';
 
@@ -10,7 +11,10 @@ export interface GoProfile {
   readonly classes: SizeClassTable;
 
   // Layout of objects and spans.
-  /** Objects with pointers over 512 bytes begin with a type word; smaller ones' bitmap is in the span. */
+  /**
+   * Objects with pointers over 512 bytes begin with a type word; smaller ones' bitmap is in the
+   * span.
+   */
   readonly mallocHeaders: boolean;
   /** Spans of slots from 16 to 512 bytes carry their mark bits at the end and are marked whole. */
   readonly inlineMarks: boolean;
@@ -31,11 +35,15 @@ export interface GoProfile {
   readonly scavIndexBytes: number;
   /** Free pages counted for each chunk (1.21 and later) instead of one bit for each chunk. */
   readonly scavCounts: boolean;
-  /** Metadata that is sparse asks for no huge pages; the first anonymous mapping is given a name. */
+  /**
+   * Metadata that is sparse asks for no huge pages; the first anonymous mapping is given a name.
+   */
   readonly metadataNoHuge: boolean;
   /** Used memory asks for huge pages, released memory's surroundings for none. */
   readonly adviseHuge: boolean;
-  /** A fresh span whose pages are all released needs no clearing even where they were used before. */
+  /**
+   * A fresh span whose pages are all released needs no clearing even where they were used before.
+   */
   readonly releasedIsZero: boolean;
 
   // The collector.

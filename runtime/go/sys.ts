@@ -6,9 +6,9 @@
 //   mappedReady = all mapped bytes - heapReleased          (check() in mstats.ts adds it up)
 //
 // Heap addresses are held as word numbers: w = (address - heapBase) / 8, an int32 for 16 GiB of
-// heap. `heapAt(w)` gives the index in memory.words through a host-side table of the pages that were
-// translated since the last system call; every system call empties it (see memory.ts). Reserved,
-// never touched space costs nothing.
+// heap. `heapAt(w)` gives the index in memory.words through a host-side table of the pages that
+// were translated since the last system call; every system call empties it (see memory.ts).
+// Reserved, never touched space costs nothing.
 //
 // Source: Go 1.26.8 src/runtime/mem.go, mem_linux.go; Go 1.19.8 likewise.
 // Not modelled: heaps over 16 GiB or across several terabytes of arena hints.
@@ -81,7 +81,9 @@ export class Sys {
   /** Set to see each call as strace prints it. */
   onCall: ((line: string) => void) | null = null;
   private named = false;
-  /** 1 + word index of a heap page known to be present and writable; 0 where it must be asked for. */
+  /**
+   * 1 + word index of a heap page known to be present and writable; 0 where it must be asked for.
+   */
   private readonly window = new Int32Array(WINDOW_PAGES);
   private filled = new Int32Array(1024);
   private filledCount = 0;
@@ -152,7 +154,9 @@ export class Sys {
     return result;
   }
 
-  /** The first mapping gets a name; a kernel built without names refuses, and none is tried again. */
+  /**
+   * The first mapping gets a name; a kernel built without names refuses, and none is tried again.
+   */
   private nameMapping(addr: number, bytes: number): void {
     if (this.named || !this.profile.metadataNoHuge) return;
     this.named = true;
@@ -166,7 +170,10 @@ export class Sys {
     this.onCall?.(`madvise(${hex(addr)}, ${String(bytes)}, ${name}) = ${String(result)}`);
   }
 
-  /** Ready memory from nowhere, counted as `kind`. @returns its address; throws when there is none. */
+  /**
+   * Ready memory from nowhere, counted as `kind`. @returns its address; throws when there is
+   * none.
+   */
   alloc(bytes: number, kind: number): number {
     this.stat[kind] += bytes;
     this.mappedReady += bytes;
