@@ -5,6 +5,7 @@
 import type { BootedMemory } from './boot.ts';
 import { PAGEBLOCK_PAGES } from './buddy.ts';
 import type { PfnRange } from './memory_map.ts';
+import { MIGRATE_TYPES } from './migrate_type.ts';
 import { calculateOrder, orderObjects } from './slab_layout.ts';
 import { MAX_NR_ZONES, WMARK_HIGH, WMARK_LOW, WMARK_MIN, ZONE_NAMES, type Zone } from './zone.ts';
 
@@ -68,29 +69,30 @@ function zoneReport(machine: BootedMemory, zone: Zone): ZoneReport {
     protection: Array.from(zone.protection),
     pageset: { high: zone.pcp[0].high, batch: zone.pcp[0].batch },
     stat_threshold: zone.statThreshold,
-    pageblocks: pageblocksOf(machine, zone),
+    pageblocks: pageblocksByType(machine, zone).reduce((a, b) => a + b, 0),
   };
 }
 
 /**
- * Pageblocks that pagetypeinfo counts. Linux steps from the zone's first frame on; a frame counts
+ * Pageblocks by migrate type as pagetypeinfo counts them. Linux steps from the zone's first frame on; a frame counts
  * where its 2 MiB have any RAM and its record is this zone's: one in a hole belongs to the zone of
  * the RAM that follows (memmap_init(), subsection_map_init()).
  */
-export function pageblocksOf(machine: BootedMemory, zone: Zone): number {
+export function pageblocksByType(machine: BootedMemory, zone: Zone): number[] {
   const { memory } = machine.memblock;
-  let blocks = 0;
+  const counts = new Array<number>(MIGRATE_TYPES).fill(0);
   let i = 0;
   for (let pfn = zone.startPfn; pfn < zone.endPfn; pfn += PAGEBLOCK_PAGES) {
     while (i < memory.length && memory[i].endPfn <= pfn) i++;
     const next = memory.at(i);
-    if (next !== undefined && next.startPfn <= pfn) blocks++;
-    else if (hasRecord(memory, pfn)) {
+    if (next === undefined || next.startPfn > pfn) {
+      if (!hasRecord(memory, pfn)) continue;
       const owner = next === undefined ? zone.endPfn - 1 : next.startPfn;
-      if (owner >= zone.startPfn && owner < zone.endPfn) blocks++;
+      if (owner < zone.startPfn || owner >= zone.endPfn) continue;
     }
+    counts[machine.alloc.tables.typeOf(pfn)]++;
   }
-  return blocks;
+  return counts;
 }
 
 /** Whether the 2 MiB that a frame lies in have any RAM. */
