@@ -10,8 +10,10 @@ import type { PageAllocator } from './page_alloc.ts';
 import type { PhysMem } from './physmem.ts';
 import type { AddressSpace } from './ports.ts';
 import { Rmap } from './rmap.ts';
+import { SlabHeap, type SlabOptions } from './slab_common.ts';
 import { VmStat } from './stats.ts';
 import { Trace } from './trace.ts';
+import { Vmalloc } from './vmalloc.ts';
 import type { Pfn } from './types.ts';
 
 /** What forgets translations: the TLBs of all CPUs. */
@@ -21,7 +23,10 @@ export interface TlbFlusher {
   flushSpace(space: AddressSpace): void;
 }
 
-export type MachineConfig = BootConfig;
+export interface MachineConfig extends BootConfig {
+  /** Slab debugging, hardening, merging. */
+  readonly slab?: SlabOptions;
+}
 
 export class Machine {
   readonly booted: BootedMemory;
@@ -31,6 +36,9 @@ export class Machine {
   readonly stat = new VmStat();
   readonly trace = new Trace();
   readonly rmap: Rmap;
+  /** Slab caches, and areas of the vmalloc range with the kernel's stacks. */
+  readonly slab: SlabHeap;
+  readonly vmalloc: Vmalloc;
   /** The PGD whose upper half every address space shares. */
   readonly kernelRoot: Pfn;
   /** Set by the CPUs; nothing to flush before there are any. */
@@ -43,5 +51,7 @@ export class Machine {
     this.alloc = this.booted.alloc;
     this.kernelRoot = this.booted.kernelRoot;
     this.rmap = new Rmap(this.pages, this.alloc, this.stat);
+    this.slab = SlabHeap.boot(this.alloc, this.booted.nrNodes, config.slab);
+    this.vmalloc = new Vmalloc(this.alloc, this.kernelRoot);
   }
 }

@@ -17,7 +17,7 @@
 import { assert } from '../kernel/errors.ts';
 import type { AddressSpace, PageOwner } from '../kernel/ports.ts';
 import type { OwnerTable } from '../kernel/rmap.ts';
-import { PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
+import { PAGE_SIZE, type PhysAddr, type VirtAddr } from '../kernel/types.ts';
 import { VM_ACCESS_FLAGS, VM_SOFTDIRTY, type Vma } from './vma.ts';
 
 export class AnonVma implements PageOwner {
@@ -26,8 +26,13 @@ export class AnonVma implements PageOwner {
   readonly vmas: Vma[] = [];
   numChildren = 0;
   numActiveVmas = 0;
+  /** Its anon_vma. */
+  readonly object: PhysAddr;
 
-  constructor(owners: OwnerTable, parent: AnonVma | null) {
+  /** @param vma the mapping that it is made for. */
+  constructor(vma: Vma, owners: OwnerTable, parent: AnonVma | null) {
+    const { objects } = vma.mm.system;
+    this.object = objects.take(objects.anonVma);
     this.id = owners.reserve();
     this.parent = parent ?? this;
     this.parent.numChildren++;
@@ -46,7 +51,7 @@ export class AnonVma implements PageOwner {
 /** Makes sure that the mapping has a family, a neighbour's where that could merge with it. */
 export function anonVmaPrepare(vma: Vma, owners: OwnerTable): AnonVma {
   if (vma.anonVma !== null) return vma.anonVma;
-  const anon = findMergeable(vma) ?? new AnonVma(owners, null);
+  const anon = findMergeable(vma) ?? new AnonVma(vma, owners, null);
   vma.anonVma = anon;
   link(vma, anon);
   anon.numActiveVmas++;
@@ -59,6 +64,7 @@ export function anonVmaClone(to: Vma, from: Vma): void {
     const anon = from.anonVmaChain[i];
     to.anonVmaChain.unshift(anon);
     anon.vmas.push(to);
+    takeChain(to);
     const reusable = anon.numChildren < 2 && anon.numActiveVmas === 0;
     if (to.anonVma === null && from.anonVma !== null && reusable) to.anonVma = anon;
   }
@@ -70,7 +76,7 @@ export function anonVmaFork(child: Vma, parent: Vma, owners: OwnerTable): void {
   if (parent.anonVma === null) return;
   anonVmaClone(child, parent);
   if (hasFamily(child)) return; // an ancestor's family stood empty
-  const anon = new AnonVma(owners, parent.anonVma);
+  const anon = new AnonVma(child, owners, parent.anonVma);
   anon.numActiveVmas++;
   child.anonVma = anon;
   link(child, anon);
@@ -86,7 +92,14 @@ export function unlinkAnonVmas(vma: Vma, owners: OwnerTable): void {
   }
   if (vma.anonVma !== null) vma.anonVma.numActiveVmas--;
   vma.anonVma = null;
-  for (const anon of vma.anonVmaChain) if (anon.vmas.length === 0) owners.release(anon.id);
+  const { objects } = vma.mm.system;
+  for (const anon of vma.anonVmaChain) {
+    if (anon.vmas.length > 0) continue;
+    owners.release(anon.id);
+    objects.give(objects.anonVma, anon.object);
+  }
+  for (const object of vma.chainObjects) objects.give(objects.anonVmaChain, object);
+  vma.chainObjects.length = 0;
   vma.anonVmaChain.length = 0;
 }
 
@@ -97,6 +110,12 @@ function hasFamily(vma: Vma): boolean {
 function link(vma: Vma, anon: AnonVma): void {
   vma.anonVmaChain.push(anon);
   anon.vmas.push(vma);
+  takeChain(vma);
+}
+
+function takeChain(vma: Vma): void {
+  const { objects } = vma.mm.system;
+  vma.chainObjects.push(objects.take(objects.anonVmaChain));
 }
 
 function findMergeable(vma: Vma): AnonVma | undefined {

@@ -106,6 +106,8 @@ export function splitVma(vma: Vma, addr: number, newBelow: boolean): Vma {
 
 /** Puts a mapping into its address space and its file's list. */
 export function insertVma(vma: Vma): void {
+  const { objects } = vma.mm.system;
+  vma.object = objects.take(objects.vma);
   vma.mm.vmas.insert(vma);
   if (vma.file !== null) {
     vma.file.users++;
@@ -127,6 +129,7 @@ function dropVma(vma: Vma): void {
     list.splice(list.indexOf(vma), 1);
     releaseFile(system, vma.file);
   }
+  system.objects.give(system.objects.vma, vma.object);
 }
 
 function mergeExisting(middle: Vma, start: number, end: number, flags: number): Vma | null {

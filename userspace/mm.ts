@@ -8,7 +8,7 @@ import { assert } from '../kernel/errors.ts';
 import { NO_ENTRY, PageTable } from '../kernel/pgtable.ts';
 import { ptePfnAny, ptePresent } from '../kernel/pte.ts';
 import type { AddressSpace, FaultResult } from '../kernel/ports.ts';
-import { TASK_SIZE, type Pfn, type VirtAddr } from '../kernel/types.ts';
+import { TASK_SIZE, type Pfn, type PhysAddr, type VirtAddr } from '../kernel/types.ts';
 import { handleUserFault } from './fault.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES } from './rss.ts';
 import type { System } from './system.ts';
@@ -50,6 +50,8 @@ export class Mm implements AddressSpace {
   /** Flags that every new mapping gets (mlockall(MCL_FUTURE)). */
   defFlags = 0;
   limits: Limits;
+  /** Its mm_struct. */
+  readonly object: PhysAddr;
   /** Tasks that use it. */
   users = 1;
   /** Page tables put aside for huge pages, one each. */
@@ -61,6 +63,7 @@ export class Mm implements AddressSpace {
     this.id = id;
     this.pgt = new PageTable(mem, pages, alloc, id, kernelRoot, root);
     this.limits = limits;
+    this.object = system.objects.take(system.objects.mm);
   }
 
   get root(): Pfn {

@@ -8,6 +8,7 @@
 
 import { EBADF, SysError } from '../kernel/errors.ts';
 import type { File } from './file.ts';
+import type { TaskObjects } from './kernel-objects.ts';
 import { releaseFile } from './inode-refs.ts';
 import type { Mm } from './mm.ts';
 import type { System } from './system.ts';
@@ -70,6 +71,8 @@ export class Task {
   minflt = 0;
   majflt = 0;
   alive = true;
+  /** Its task_struct, stack and so on, while it lives. */
+  objects: TaskObjects | null = null;
   /** What the last refused access would have raised: the address for siginfo. */
   faultAddr = 0;
 

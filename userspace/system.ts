@@ -10,6 +10,7 @@ import { Machine, type MachineConfig } from '../kernel/machine.ts';
 import { PG_reserved, PG_zero } from '../kernel/page.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { FaultInfo } from './fault-info.ts';
+import { KernelObjects } from './kernel-objects.ts';
 import { File, Inode } from './file.ts';
 import { dupMm } from './fork.ts';
 import { evictIfUnused } from './inode-refs.ts';
@@ -68,6 +69,8 @@ const NO_LIMITS: Limits = { as: Infinity, data: Infinity, stack: 8 << 20, memloc
 export class System {
   readonly machine: Machine;
   readonly sysctl: Sysctl;
+  /** The kernel's own objects of tasks, spaces and mappings. */
+  readonly objects: KernelObjects;
   readonly fault = new FaultInfo();
   readonly mms = new Set<Mm>();
   readonly tasks = new Map<number, Task>();
@@ -95,6 +98,7 @@ export class System {
 
   constructor(config: SystemConfig = {}) {
     this.machine = new Machine(config);
+    this.objects = new KernelObjects(this.machine);
     this.sysctl = { ...DEFAULT_SYSCTL, ...config.sysctl };
     this.zeroPfn = this.kernelPage(PG_reserved | PG_zero);
     this.vvar = this.kernelPage(PG_reserved);
@@ -161,6 +165,7 @@ export class System {
   exit(task: Task): void {
     task.alive = false;
     this.tasks.delete(task.pid);
+    if (task.objects !== null) this.objects.freeTask(task.objects);
     if (--task.files.users === 0) task.files.closeAll(this);
     this.putMm(task.mm);
     if (this.current === task) this.current = null;
@@ -184,6 +189,7 @@ export class System {
     this.flushTlbSpace(mm);
     mm.pgt.destroy();
     this.mms.delete(mm);
+    this.objects.give(this.objects.mm, mm.object);
     this.machine.rmap.owners.release(mm.id);
   }
 
@@ -249,6 +255,9 @@ export class System {
   private addTask(parent: Task | null, comm: string, mm: Mm, files: Files, tgid: number): Task {
     const pid = this.nextPid++;
     const task = new Task(pid, tgid === 0 ? pid : tgid, parent, comm, mm, files);
+    const objects = this.objects.newTask(tgid === 0, files.users === 1);
+    if (objects === undefined) throw new SysError(ENOMEM);
+    task.objects = objects;
     this.tasks.set(pid, task);
     return task;
   }

@@ -5,7 +5,7 @@
 // never moved has pgoff = start / 4096; anonVma, where set, is in anonVmaChain.
 // Source: Linux 6.18 include/linux/mm_types.h (struct vm_area_struct), include/linux/mm.h.
 
-import { PAGE_SIZE } from '../kernel/types.ts';
+import { PAGE_SIZE, type PhysAddr } from '../kernel/types.ts';
 import type { AnonVma } from './anon.ts';
 import type { File } from './file.ts';
 import type { Mm } from './mm.ts';
@@ -60,6 +60,9 @@ export class Vma {
   anonVma: AnonVma | null = null;
   /** Every family that pages mapped here may belong to: its own and its ancestors'. */
   readonly anonVmaChain: AnonVma[] = [];
+  /** Its vm_area_struct, and an anon_vma_chain for each family. */
+  object = 0 as PhysAddr;
+  readonly chainObjects: PhysAddr[] = [];
 
   constructor(
     mm: Mm,

@@ -4,10 +4,16 @@ import { NO_PFN } from '../../kernel/types.ts';
 import { fsckSystem } from '../../userspace/fsck.ts';
 import type { System } from '../../userspace/index.ts';
 
-/** Free frames of a machine, with what its per-CPU lists hold. */
+/**
+ * Free frames of a machine, with what its per-CPU lists hold and what the kernel keeps for next
+ * time: empty slabs, waiting stacks, tables of the vmalloc range.
+ */
 export function freeFrames(system: System): number {
-  system.machine.alloc.drainAll();
-  return system.machine.alloc.freePages;
+  const { alloc, slab, vmalloc } = system.machine;
+  slab.shrinkAll();
+  alloc.drainAll();
+  const waiting = vmalloc.nrPages - vmalloc.stackPages + vmalloc.tablePages;
+  return alloc.freePages + waiting;
 }
 
 /**
