@@ -74,9 +74,9 @@ function zoneReport(machine: BootedMemory, zone: Zone): ZoneReport {
 }
 
 /**
- * Pageblocks by migrate type as pagetypeinfo counts them. Linux steps from the zone's first frame on; a frame counts
- * where its 2 MiB have any RAM and its record is this zone's: one in a hole belongs to the zone of
- * the RAM that follows (memmap_init(), subsection_map_init()).
+ * Pageblocks by migrate type as pagetypeinfo counts them. Linux steps from the zone's first frame
+ * on; a frame counts where its 2 MiB have any RAM and its record is this zone's: one in a hole
+ * belongs to the zone of the RAM that follows (memmap_init(), subsection_map_init()).
  */
 export function pageblocksByType(machine: BootedMemory, zone: Zone): number[] {
   const { memory } = machine.memblock;

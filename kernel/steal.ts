@@ -4,7 +4,7 @@
 // block can never again be freed as a whole. So, in this order:
 //   claim  take over the largest foreign free block: a whole pageblock changes its type, or a part
 //          of one does where most of it is free or already of the wanted kind;
-//   steal  failing that, take the smallest foreign block that fits and leave the pageblock as it is.
+//   steal  failing that, take the smallest foreign block that fits and leave its pageblock.
 // Each claim of part of a pageblock boosts the zone's watermarks, so that reclaim makes room.
 //
 // HighAtomic pageblocks are set aside (at most 1 % of a zone) when an atomic allocation of higher

@@ -1,7 +1,7 @@
 // A zone: frames of one node that the same allocations may use, with its free lists, watermarks and
 // per-CPU lists.
 //
-//     DMA      below 16 MiB: devices of the ISA bus         Movable  by configuration (movablecore=)
+//     DMA      below 16 MiB: devices of the ISA bus       Movable  by configuration (movablecore=)
 //     DMA32    below 4 GiB: devices with 32-bit addresses   Device   memory of devices, never free
 //     Normal   the rest
 //

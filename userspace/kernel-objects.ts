@@ -8,7 +8,8 @@
 // They are allocated and freed where Linux does it, so /proc/slabinfo moves with what processes do
 // and their memory is gone from MemFree. Contents are not written: what Linux keeps in them lies in
 // our own tables.
-// Source: Linux 6.18 kernel/fork.c dup_task_struct(), copy_process(), proc_caches_init(), mm/rmap.c.
+// Source: Linux 6.18 kernel/fork.c dup_task_struct(), copy_process(), proc_caches_init(),
+// mm/rmap.c.
 // Not modelled: maple nodes, dentries and inodes of files.
 
 import { Kmalloc } from '../kernel/kmalloc.ts';
@@ -68,7 +69,7 @@ export class KernelObjects {
     if (task.stack !== 0) this.machine.vmalloc.freeStack(task.stack);
   }
 
-  /** An object of a cache; 0 where there is no memory, which costs nobody anything but the count. */
+  /** An object of a cache; 0 where there is no memory, which costs nobody but the count. */
   take(cache: SlabCache): PhysAddr {
     return cache.alloc();
   }
