@@ -239,16 +239,14 @@ export function zoneSpans(ram: readonly PfnRange[], nrNodes: number, movable: nu
   return spans;
 }
 
-/** Notes for each 4 MiB block which zone has it. */
+/** Notes for each 4 MiB block which zone has it. Zones can only meet in their outermost blocks. */
 function claimBlocks(tables: FreeTables, zone: Zone): void {
   const first = Math.floor(zone.startPfn / MAX_BLOCK_PAGES);
   const last = Math.floor((zone.endPfn - 1) / MAX_BLOCK_PAGES);
-  for (let block = first; block <= last; block++) {
-    if (tables.zoneOfBlock[block] !== 0) {
-      throw new InputError('', 'nodes must start and end at multiples of 4 MiB');
-    }
-    tables.zoneOfBlock[block] = zone.number + 1;
+  if (tables.zoneOfBlock[first] !== 0 || tables.zoneOfBlock[last] !== 0) {
+    throw new InputError('', 'nodes must start and end at multiples of 4 MiB');
   }
+  tables.zoneOfBlock.fill(zone.number + 1, first, last + 1);
 }
 
 /** Gives unreserved RAM to the zones, low addresses first (memblock_free_all()). */
@@ -270,8 +268,13 @@ export function freeRange(buddy: Buddy, startPfn: number, endPfn: number): void 
   while (pfn < endPfn) {
     let order = MAX_ORDER;
     while ((pfn & ((1 << order) - 1)) !== 0 || pfn + (1 << order) > endPfn) order--;
-    if (order === MAX_ORDER) buddy.link(pfn, order, buddy.tables.typeOf(pfn), true);
-    else buddy.release(pfn, order, true);
-    pfn += 1 << order;
+    if (order === MAX_ORDER) {
+      const blocks = Math.floor((endPfn - pfn) / MAX_BLOCK_PAGES);
+      buddy.linkRun(pfn, blocks);
+      pfn += blocks * MAX_BLOCK_PAGES;
+    } else {
+      buddy.release(pfn, order, true);
+      pfn += 1 << order;
+    }
   }
 }

@@ -248,6 +248,15 @@ export class Buddy {
     else this.lists.pushHead(list, pfn);
   }
 
+  /** Adds a run of free blocks of the largest order, Movable all of them, at the list's end. */
+  linkRun(pfn: number, count: number): void {
+    const first = pfn >> MAX_ORDER;
+    this.tables.blockFree.fill(1, first, first + count);
+    this.blocks.appendRun(this.firstBlockList + MIGRATE_MOVABLE, first, count);
+    this.free[this.zone] += count << MAX_ORDER;
+    this.nrFree[MAX_ORDER] += count;
+  }
+
   /** Takes a free block off its list: its frames belong to the caller. */
   unlink(pfn: number, order: number, type: number): void {
     this.free[this.zone] -= 1 << order;

@@ -140,7 +140,15 @@ export class Memblock {
       start = area.endPfn;
     }
     if (start < endPfn) pieces.push({ startPfn: start, endPfn, name });
-    this.areas = this.areas.concat(pieces).sort((a, b) => a.startPfn - b.startPfn);
+    const areas = this.areas.concat(pieces).sort((a, b) => a.startPfn - b.startPfn);
+    const merged: ReservedArea[] = [];
+    for (const area of areas) {
+      const last = merged.at(-1);
+      if (last?.endPfn === area.startPfn && last.name === area.name) {
+        merged[merged.length - 1] = { ...last, endPfn: area.endPfn };
+      } else merged.push(area);
+    }
+    this.areas = merged;
   }
 
   private highestGap(range: PfnRange, frames: number, step: number, belowPfn: number): number {
