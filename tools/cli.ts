@@ -1,47 +1,44 @@
 #!/usr/bin/env node
 // The command line: `pagewalk COMMAND [options]`. One file a command in commands/, each with
-// `register(program)`; this file knows them all, and turns what they throw into exit codes.
+// `register(program)`; this file knows them all, and turns what they throw into exit codes. Only
+// the command that is asked for is loaded: help loads them all.
 //
 // Exit codes: 0 done; 1 a check or a comparison did not hold; 2 bad input or usage.
 
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
-import { InputError } from '../kernel/index.ts';
-import { register as registerAlloc } from './commands/alloc.ts';
-import { register as registerBoot } from './commands/boot.ts';
-import { register as registerCompare } from './commands/compare.ts';
-import { register as registerExplain } from './commands/explain.ts';
-import { register as registerExport } from './commands/export.ts';
-import { register as registerFsck } from './commands/fsck.ts';
-import { register as registerOwner } from './commands/owner.ts';
-import { register as registerReplace } from './commands/replace.ts';
-import { register as registerReplay } from './commands/replay.ts';
-import { register as registerRun } from './commands/run.ts';
-import { register as registerVerify } from './commands/verify.ts';
+import { InputError } from '../kernel/errors.ts';
 import { manifest } from './version.ts';
 
-/** Each command's file, by what it adds to the program. Add a line here for a new command. */
-const commands: readonly ((program: Command) => void)[] = [
-  registerAlloc,
-  registerBoot,
-  registerCompare,
-  registerExplain,
-  registerExport,
-  registerFsck,
-  registerOwner,
-  registerReplace,
-  registerReplay,
-  registerRun,
-  registerVerify,
-];
+interface CommandFile {
+  register(program: Command): void;
+}
 
-function build(): Command {
+/** Each command's file, by name. Add a line here for a new command. */
+const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
+  alloc: () => import('./commands/alloc.ts'),
+  boot: () => import('./commands/boot.ts'),
+  compare: () => import('./commands/compare.ts'),
+  explain: () => import('./commands/explain.ts'),
+  export: () => import('./commands/export.ts'),
+  fsck: () => import('./commands/fsck.ts'),
+  owner: () => import('./commands/owner.ts'),
+  replace: () => import('./commands/replace.ts'),
+  replay: () => import('./commands/replay.ts'),
+  run: () => import('./commands/run.ts'),
+  verify: () => import('./commands/verify.ts'),
+};
+
+async function build(asked: string | undefined): Promise<Command> {
   const program = new Command('pagewalk')
     .description(manifest.description)
     .version(manifest.version)
     .showHelpAfterError('(pagewalk --help lists the commands)')
     .exitOverride();
-  for (const register of commands) register(program);
+  const one = asked === undefined ? undefined : COMMANDS[asked];
+  const all = asked === '--version' || asked === '-V' ? [] : Object.values(COMMANDS);
+  const files = one === undefined ? all : [one];
+  for (const file of await Promise.all(files.map((load) => load()))) file.register(program);
   return program;
 }
 
@@ -52,7 +49,8 @@ async function main(): Promise<void> {
     throw e;
   });
   try {
-    await build().parseAsync();
+    const program = await build(process.argv[2]);
+    await program.parseAsync();
   } catch (e) {
     if (e instanceof CommanderError) process.exitCode = e.exitCode === 0 ? 0 : 2;
     else if (e instanceof InputError) {

@@ -95,15 +95,15 @@ describe('pagewalk', () => {
     let large = 0;
     for (const [va, pa, size] of present) {
       let table = BigInt(cr3);
-      let entry = 0n;
-      let shift = 39n;
-      for (; ; shift -= 9n) {
+      let shift = 48n;
+      let entry = table;
+      do {
+        shift -= 9n;
+        table = entry & 0xffffffffff000n;
         const index = (BigInt(va) >> shift) & 511n;
         entry = ram.readBigUInt64LE(Number(table + 8n * index));
         expect(entry & 1n).toBe(1n);
-        if (shift === 12n || (entry & 0x80n) !== 0n) break;
-        table = entry & 0xffffffffff000n;
-      }
+      } while (shift > 12n && (entry & 0x80n) === 0n);
       if (size > 4096) large++;
       expect(1n << shift).toBe(BigInt(size));
       expect(entry & 0xffffffffff000n & -BigInt(size)).toBe(BigInt(pa));
