@@ -63,6 +63,8 @@ export class Rmap {
   readonly owners = new OwnerTable();
   private readonly pages: MemMap;
   private readonly alloc: FrameAllocator;
+  /** Locked mappings of each mlocked page (folio->mlock_count). */
+  private readonly mlockCount = new Map<Pfn, number>();
   private readonly stat: VmStat;
 
   constructor(pages: MemMap, alloc: FrameAllocator, stat: VmStat) {
@@ -84,7 +86,7 @@ export class Rmap {
     const left = --words[at + PAGE_REFCOUNT];
     if (left > 0) return;
     assert(left === 0, `put: frame ${pfn} had no reference`);
-    if ((words[at] & PG_mlocked) !== 0) this.clearMlocked(head);
+    if ((words[at] & PG_mlocked) !== 0) this.clearMlocked(head, true);
     this.alloc.free(head, this.pages.compoundOrder(head));
   }
 
@@ -157,14 +159,22 @@ export class Rmap {
     return this.pages.mapcount(pfn) + (order > 0 ? this.pages.entireMapcount(head) : 0);
   }
 
-  /** Marks or unmarks a page as locked in memory, and counts it. */
+  /** One more locked mapping maps the page: it is locked in memory. */
   setMlocked(head: Pfn): void {
+    this.mlockCount.set(head, (this.mlockCount.get(head) ?? 0) + 1);
     if (this.pages.hasFlags(head, PG_mlocked)) return;
     this.pages.setFlags(head, PG_mlocked | PG_unevictable);
     this.stat.node[NR_MLOCK] += 1 << this.pages.compoundOrder(head);
   }
-  clearMlocked(head: Pfn): void {
+  /** One locked mapping less; with the last one the page is not locked any more. */
+  clearMlocked(head: Pfn, all = false): void {
     if (!this.pages.hasFlags(head, PG_mlocked)) return;
+    const left = (this.mlockCount.get(head) ?? 1) - 1;
+    if (left > 0 && !all) {
+      this.mlockCount.set(head, left);
+      return;
+    }
+    this.mlockCount.delete(head);
     this.pages.clearFlags(head, PG_mlocked | PG_unevictable);
     this.stat.node[NR_MLOCK] -= 1 << this.pages.compoundOrder(head);
   }

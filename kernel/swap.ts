@@ -2,7 +2,7 @@
 //
 //     slot   0 header      1        2        3       a page-table entry that was swapped out
 //     map        -         2        1        0       names a slot; `map` counts such entries
-//     cached     -       frame      -        -             the swap cache: a frame with that content
+//     cached     -       frame      -        -         the swap cache: a frame with that content
 //
 // States of a slot: free (map 0, not cached); in use (map > 0); cached (a frame holds the same
 // content, with one reference of the cache). A slot that nobody refers to stays while it is cached.

@@ -11,10 +11,17 @@ import type { System } from './system.ts';
 
 /** A new page of zeros in the cache. @returns its frame, NO_PFN without memory. */
 export function addPage(system: System, inode: Inode, index: number, zeroed: boolean): Pfn {
-  const { alloc, mem, pages, stat, trace } = system.machine;
+  const { alloc, mem } = system.machine;
   const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE | (zeroed ? __GFP_ZERO : 0), 0);
   if (pfn === NO_PFN) return NO_PFN;
   if (!zeroed) mem.zeroFrame(pfn); // what the disk holds
+  insertPage(system, inode, index, pfn);
+  return pfn;
+}
+
+/** Puts a page with content into the cache; the cache's reference is the caller's. */
+export function insertPage(system: System, inode: Inode, index: number, pfn: Pfn): void {
+  const { pages, stat, trace } = system.machine;
   const shmem = inode.kind === 'shmem';
   pages.setFlags(pfn, PG_uptodate | PG_lru | (shmem ? PG_swapbacked : 0));
   pages.setOwner(pfn, inode.id);
@@ -23,7 +30,6 @@ export function addPage(system: System, inode: Inode, index: number, zeroed: boo
   stat.node[NR_FILE_PAGES]++;
   if (shmem) stat.node[NR_SHMEM]++;
   if (trace.on) trace.emit(mm_filemap_add_to_page_cache, inode.id, index, pfn);
-  return pfn;
 }
 
 /** A folio of 2^order pages in the cache, from page `index` on; false without memory. */

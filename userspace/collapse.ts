@@ -29,6 +29,7 @@ import {
   alignUp,
 } from '../kernel/types.ts';
 import { MM_ANONPAGES } from './rss.ts';
+import { mlockMapped, munlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import { VM_NOHUGEPAGE, VM_SPECIAL, type Vma } from './vma.ts';
 
@@ -71,11 +72,13 @@ export function collapseOne(vma: Vma, va: number): number {
     mem.words[pte] = mem.words[pte + 1] = 0;
     if ((lo & _PAGE_SPECIAL) !== 0) continue;
     mem.copyFrame(page + i, old);
+    munlockMapped(vma, old);
     machine.rmap.remove(old);
     mapped++;
   }
   mm.deposits.push(mm.pgt.unhookPteTable(pmd));
   machine.rmap.addNewAnonHuge(page, vma.anonVma.id, vma.indexOf(va));
+  mlockMapped(vma, page);
   const lo = protLo(vma) | _PAGE_DIRTY | mayWrite(vma) | _PAGE_PSE;
   mem.words[pmd + 1] = pteHi(page, lo, protHi(vma));
   mem.words[pmd] = pteLo(page, lo);

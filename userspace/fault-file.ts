@@ -25,6 +25,7 @@ import { FAULT_AGAIN, FAULT_RETRY } from './fault-flags.ts';
 import { DID_AROUND, DID_COW_FILE, DID_FILE, DID_SPECIAL } from './fault-info.ts';
 import { FETCH_AGAIN, FETCH_OOM, FETCH_RETRY, fetchPage } from './filemap.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES } from './rss.ts';
+import { mlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import { cacheHit } from './readahead.ts';
 import { VM_SHARED, type Vma } from './vma.ts';
@@ -179,6 +180,7 @@ function mapFilePage(vma: Vma, pte: number, pfn: Pfn, write: boolean): void {
   words[pte + 1] = pteHi(pfn, lo, protHi(vma));
   words[pte] = pteLo(pfn, lo);
   machine.rmap.dup(pfn);
+  mlockMapped(vma, pfn);
   mm.rss[machine.pages.hasFlags(pfn, PG_swapbacked) ? MM_SHMEMPAGES : MM_FILEPAGES]++;
   fault.kinds |= DID_FILE;
   fault.mapped++;
@@ -198,6 +200,7 @@ function doCowFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): FaultRe
   const pte = mm.pgt.pteIn(pmd, va);
   const lo = protLo(vma) | _PAGE_DIRTY | mayWrite(vma);
   rmap.addNewAnon(pfn, anon.id, vma.indexOf(va));
+  mlockMapped(vma, pfn);
   mem.words[pte + 1] = pteHi(pfn, lo, protHi(vma));
   mem.words[pte] = pteLo(pfn, lo);
   mm.rss[MM_ANONPAGES]++;

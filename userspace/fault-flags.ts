@@ -7,5 +7,7 @@ export const FAULT_TRIED = 0x100;
 export const FAULT_RETRY = 0x100;
 /** Try again; nothing was waited for, so the fault stays minor. */
 export const FAULT_AGAIN = 0x400;
+/** Resolved, and the disk was asked: a major fault. */
+export const FAULT_MAJOR = 0x300;
 /** Not a case for huge pages: go on with the page-table entry. */
 export const FAULT_FALLBACK = 0x200;

@@ -16,6 +16,7 @@ import { NO_PFN, type Pfn, type VirtAddr } from '../kernel/types.ts';
 import { anonVmaPrepare } from './anon.ts';
 import { DID_COPY, DID_REUSE } from './fault-info.ts';
 import { MM_ANONPAGES } from './rss.ts';
+import { mlockMapped, munlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import { VM_MAYSHARE, VM_SHARED, type Vma } from './vma.ts';
 import { rssKind } from './zap.ts';
@@ -44,7 +45,9 @@ function canReuse(vma: Vma, pfn: Pfn): boolean {
   const { pages, rmap } = vma.mm.system.machine;
   if (pages.hasFlags(pfn, PG_anon_exclusive)) return true;
   const head = pages.head(pfn);
-  if (pages.hasFlags(head, PG_ksm | PG_swapcache)) return false;
+  if (pages.hasFlags(head, PG_ksm)) return false;
+  const { swap } = vma.mm.system;
+  if (pages.hasFlags(head, PG_swapcache) && pages.refcount(head) === 2) swap?.tryToFree(head);
   const order = pages.compoundOrder(head);
   if (order > 0) return canReuseLarge(vma, head, 1 << order);
   if (pages.refcount(pfn) !== 1) return false;
@@ -91,13 +94,16 @@ function copy(vma: Vma, pte: number, va: VirtAddr, old: Pfn): FaultResult {
   else mem.copyFrame(pfn, old);
   const lo = protLo(vma) | _PAGE_DIRTY | mayWrite(vma);
   rmap.addNewAnon(pfn, anon.id, vma.indexOf(va));
+  mlockMapped(vma, pfn);
   mem.words[pte + 1] = pteHi(pfn, lo, protHi(vma));
   mem.words[pte] = pteLo(pfn, lo);
   mm.rss[MM_ANONPAGES]++;
   if (old !== NO_PFN) {
     const flags = pages.flags(old);
     mm.rss[rssKind(flags)]--;
+    munlockMapped(vma, old);
     rmap.remove(old);
+    if ((flags & PG_swapcache) !== 0) system.swap?.unmapped(old);
     if ((flags & PG_anon) !== 0) system.fault.kinds |= DID_COPY;
   }
   system.flushTlbPage(mm, va);

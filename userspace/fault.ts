@@ -49,7 +49,13 @@ import {
 import { NO_PFN, PAGE_SIZE, TASK_SIZE, pageDown, type VirtAddr } from '../kernel/types.ts';
 import { anonVmaPrepare } from './anon.ts';
 import { chargeCommit } from './commit.ts';
-import { FAULT_AGAIN, FAULT_FALLBACK, FAULT_RETRY, FAULT_TRIED } from './fault-flags.ts';
+import {
+  FAULT_AGAIN,
+  FAULT_FALLBACK,
+  FAULT_MAJOR,
+  FAULT_RETRY,
+  FAULT_TRIED,
+} from './fault-flags.ts';
 import { DID_ANON, DID_SPURIOUS, DID_ZERO } from './fault-info.ts';
 import { doFileFault } from './fault-file.ts';
 import { doWpPage } from './fault-wp.ts';
@@ -57,6 +63,7 @@ import { faultHugePmd, tryHugeAnonymous } from './huge.ts';
 import type { Mm } from './mm.ts';
 import { MM_ANONPAGES } from './rss.ts';
 import { mlockFutureOk } from './mmap.ts';
+import { mlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import {
   STACK_GUARD_GAP,
@@ -92,8 +99,8 @@ export function handleUserFault(mm: Mm, va: VirtAddr, errorCode: number): FaultR
       continue;
     }
     mm.system.inFlight.inode = null;
-    if (result !== FAULT_OK) return result;
-    countFault(mm, (flags & FAULT_TRIED) !== 0);
+    if (result !== FAULT_OK && result !== FAULT_MAJOR) return result;
+    countFault(mm, result === FAULT_MAJOR || (flags & FAULT_TRIED) !== 0);
     return FAULT_OK;
   }
 }
@@ -216,6 +223,7 @@ function doAnonymousPage(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fa
   const pfn = machine.alloc.alloc(GFP_HIGHUSER_MOVABLE | __GFP_ZERO, 0);
   if (pfn === NO_PFN) return FAULT_OOM;
   machine.rmap.addNewAnon(pfn, anon.id, vma.indexOf(va));
+  mlockMapped(vma, pfn);
   const lo = protFlags | ((vma.flags & VM_WRITE) !== 0 ? _PAGE_DIRTY | mayWrite(vma) : 0);
   words[pte + 1] = pteHi(pfn, lo, protHi(vma));
   words[pte] = pteLo(pfn, lo);

@@ -68,7 +68,7 @@ export function writeFile(
   for (let at = offset; at < end;) {
     const index = Math.floor(at / PAGE_SIZE);
     const stop = Math.min(end, (index + 1) * PAGE_SIZE);
-    let pfn = inode.cache.get(index);
+    let pfn = shmemPage(system, inode, index);
     if (pfn === NO_PFN) pfn = addPage(system, inode, index, true);
     if (pfn === NO_PFN) return;
     const base = mem.writable(pfn) * 4;
@@ -160,6 +160,9 @@ export function punchHole(system: System, inode: Inode, first: number, end: numb
 }
 
 function dropPages(system: System, inode: Inode, first: number, end: number): void {
+  for (const index of [...inode.swapped.keys()]) {
+    if (index >= first && index < end) system.swap?.shmemDrop(inode, index);
+  }
   const { pages, rmap, stat, trace } = system.machine;
   for (const index of inode.cache.indexes(first, end)) {
     const pfn = inode.cache.remove(index);

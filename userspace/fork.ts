@@ -85,6 +85,7 @@ function copyVma(mm: Mm, parent: Vma): void {
     parent.file,
     parent.special,
   );
+  child.swapRa = parent.swapRa;
   insertVma(child);
   mm.account(child.flags, child.pages);
   if ((child.flags & VM_WIPEONFORK) !== 0) return;

@@ -11,13 +11,11 @@ import { FAULT_OK, FAULT_OOM, PF_WRITE, type FaultResult } from '../kernel/ports
 import { _PAGE_PRESENT, _PAGE_RW } from '../kernel/pte.ts';
 import { PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
 import { countFault, handleMmFault } from './fault.ts';
-import { FAULT_AGAIN, FAULT_RETRY, FAULT_TRIED } from './fault-flags.ts';
+import { FAULT_AGAIN, FAULT_MAJOR, FAULT_RETRY, FAULT_TRIED } from './fault-flags.ts';
 import type { Mm } from './mm.ts';
-import { markMlocked } from './mlock-pages.ts';
 import {
   VM_ACCESS_FLAGS,
   VM_IO,
-  VM_LOCKED,
   VM_LOCKONFAULT,
   VM_PFNMAP,
   VM_SHARED,
@@ -51,8 +49,9 @@ export function faultIn(vma: Vma, va: VirtAddr, write: boolean, waits = false): 
       continue;
     }
     vma.mm.system.inFlight.inode = null;
-    if (result === FAULT_OK) countFault(vma.mm, tried && waits);
-    return result;
+    if (result !== FAULT_OK && result !== FAULT_MAJOR) return result;
+    countFault(vma.mm, result === FAULT_MAJOR || (tried && waits));
+    return FAULT_OK;
   }
 }
 
@@ -70,7 +69,6 @@ export function populateVma(vma: Vma, start: number, end: number): number {
       const result = faultIn(vma, va as VirtAddr, write);
       if (result !== FAULT_OK) return va;
     }
-    if ((vma.flags & VM_LOCKED) !== 0) markMlocked(vma, va);
   }
   return end;
 }

@@ -40,6 +40,7 @@ import { FAULT_FALLBACK } from './fault-flags.ts';
 import { DID_ANON, DID_HUGE, DID_REUSE, DID_SPURIOUS, DID_ZERO } from './fault-info.ts';
 import type { Mm } from './mm.ts';
 import { MM_ANONPAGES } from './rss.ts';
+import { mlockMapped, munlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import type { System } from './system.ts';
 import { VM_HUGEPAGE, VM_NOHUGEPAGE, VM_SPECIAL, type Vma } from './vma.ts';
@@ -85,6 +86,7 @@ function mapNewHuge(vma: Vma, pmd: number, va: number, page: Pfn): void {
   const { machine, fault } = mm.system;
   const start = alignDown(va, PMD_SIZE);
   machine.rmap.addNewAnonHuge(page, vma.anonVma!.id, vma.indexOf(start));
+  mlockMapped(vma, page);
   setHuge(mm, pmd, page, protLo(vma) | _PAGE_DIRTY | mayWrite(vma), protHi(vma));
   mm.rss[MM_ANONPAGES] += HPAGE_PMD_NR;
   machine.stat.counts[THP_FAULT_ALLOC]++;
@@ -132,7 +134,8 @@ function canReuseHuge(vma: Vma, page: Pfn): boolean {
 }
 
 /** Unmaps a huge page and frees the table put aside for it (zap_huge_pmd()). */
-export function zapHugePmd(mm: Mm, pmd: number): void {
+export function zapHugePmd(vma: Vma, pmd: number): void {
+  const { mm } = vma;
   const { mem, rmap } = mm.system.machine;
   const lo = mem.words[pmd];
   const page = ptePfnAny(lo, mem.words[pmd + 1]);
@@ -140,6 +143,7 @@ export function zapHugePmd(mm: Mm, pmd: number): void {
   mm.pgt.freePteTable(takeDeposit(mm));
   if ((lo & _PAGE_SPECIAL) !== 0) return;
   mm.rss[MM_ANONPAGES] -= HPAGE_PMD_NR;
+  munlockMapped(vma, page);
   rmap.removeHuge(page);
 }
 
@@ -161,6 +165,7 @@ export function splitHugePmd(mm: Mm, vma: Vma, pmd: number): void {
     if (!zero) pages.setMapcount(pfn, pages.mapcount(pfn) + 1);
   }
   if (!zero) {
+    munlockMapped(vma, page);
     pages.words[page * PAGE_RECORD + PAGE_REFCOUNT] += HPAGE_PMD_NR - 1;
     pages.setEntireMapcount(page, pages.entireMapcount(page) - 1);
   }

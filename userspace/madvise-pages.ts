@@ -2,22 +2,22 @@
 // reclaims what this process alone maps.
 // Source: Linux 6.18 mm/madvise.c: madvise_free_pte_range(), madvise_cold_or_pageout_pte_range().
 
-import { PG_anon, PG_dirty, PG_mlocked, PG_reclaim, PG_swapbacked } from '../kernel/page.ts';
+import { PG_dirty, PG_swapbacked, PG_swapcache, PG_unevictable } from '../kernel/page.ts';
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import {
   MAX_SWAPFILES,
   _PAGE_ACCESSED,
   _PAGE_DIRTY,
-  _PAGE_PRESENT,
   _PAGE_SPECIAL,
-  ptePfn,
+  ptePfnAny,
   ptePresent,
   swapOffset,
   swapType,
 } from '../kernel/pte.ts';
-import { PAGE_SIZE, PMD_SIZE, alignDown } from '../kernel/types.ts';
+import { PAGE_SIZE, PMD_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
 import { splitHugePmd } from './huge.ts';
-import { MM_FILEPAGES, MM_SWAPENTS } from './rss.ts';
+import { MM_SWAPENTS } from './rss.ts';
+import { reclaimPage } from './unmap.ts';
 import type { Vma } from './vma.ts';
 
 /** Calls `visit` with the place of every entry in [start, end) that is not empty. */
@@ -68,41 +68,31 @@ export function freeLazily(vma: Vma, start: number, end: number): void {
       words[pte] = words[pte + 1] = 0;
       return;
     }
-    if ((lo & _PAGE_SPECIAL) !== 0 || (lo & _PAGE_PRESENT) === 0) return;
-    const pfn = ptePfn(lo, hi);
-    if (pages.refcount(pages.head(pfn)) !== 1 && pages.mapcount(pfn) > 1) return;
-    pages.clearFlags(pfn, PG_dirty | PG_swapbacked);
-    pages.setFlags(pfn, PG_reclaim);
+    if ((lo & _PAGE_SPECIAL) !== 0) return;
+    const pfn = ptePfnAny(lo, hi);
+    if (pages.hasFlags(pfn, PG_swapcache | PG_dirty)) {
+      if (machine.rmap.mapcount(pfn) !== 1) return;
+      if (pages.hasFlags(pfn, PG_swapcache) && swap?.tryToFree(pfn) !== true) return;
+      pages.clearFlags(pfn, PG_dirty);
+    }
     words[pte] = lo & ~(_PAGE_DIRTY | _PAGE_ACCESSED);
+    if (!pages.hasFlags(pfn, PG_unevictable)) pages.clearFlags(pfn, PG_swapbacked);
   });
   mm.system.flushTlb(mm, start, end);
 }
 
-/** MADV_PAGEOUT: pages that this process alone maps leave its page table, where they can. */
+/** MADV_PAGEOUT: pages that one entry alone maps are reclaimed, where they can be. */
 export function pageOut(vma: Vma, start: number, end: number): void {
   const { mm } = vma;
-  const { machine, swap } = mm.system;
-  const { words } = machine.mem;
-  const { pages, rmap } = machine;
+  const { words } = mm.system.machine.mem;
+  const { pages } = mm.system.machine;
+  const list: Pfn[] = [];
   forEachPte(vma, start, end, (pte) => {
     const lo = words[pte];
-    if ((lo & _PAGE_PRESENT) === 0 || (lo & _PAGE_SPECIAL) !== 0) return;
-    const pfn = ptePfn(lo, words[pte + 1]);
-    const head = pages.head(pfn);
-    if (head !== pfn || pages.mapcount(pfn) !== 1 || pages.hasFlags(head, PG_mlocked)) return;
-    if (pages.hasFlags(pfn, PG_anon)) {
-      swap?.swapOut(vma, pte, pfn);
-      return;
-    }
-    if (pages.hasFlags(pfn, PG_dirty | PG_swapbacked) || (lo & _PAGE_DIRTY) !== 0) return;
-    const inode = vma.file?.inode;
-    if (inode === undefined) return;
-    words[pte] = words[pte + 1] = 0;
-    mm.rss[MM_FILEPAGES]--;
-    const index = pages.index(pfn);
-    rmap.remove(pfn);
-    inode.cache.remove(index);
-    rmap.put(pfn);
+    if (!ptePresent(lo) || (lo & _PAGE_SPECIAL) !== 0) return;
+    const pfn = ptePfnAny(lo, words[pte + 1]);
+    if (pages.head(pfn) !== pfn || pages.mapcount(pfn) !== 1) return;
+    if (!pages.hasFlags(pfn, PG_unevictable)) list.push(pfn);
   });
-  mm.system.flushTlb(mm, start, end);
+  for (const pfn of list) reclaimPage(mm.system, pfn);
 }

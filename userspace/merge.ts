@@ -95,6 +95,7 @@ export function splitVma(vma: Vma, addr: number, newBelow: boolean): Vma {
     vma.special,
   );
   made.anonVma = vma.anonVma;
+  made.swapRa = vma.swapRa;
   anonVmaClone(made, vma);
   if (newBelow) {
     mm.vmas.resize(vma, addr, vma.end);

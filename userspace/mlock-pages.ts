@@ -1,15 +1,22 @@
 // Which pages are locked in memory: a page is mlocked while a VM_LOCKED mapping maps it.
 // Source: Linux 6.18 mm/mlock.c: mlock_folio(), mlock_pte_range().
-// Not modelled: the mlock count of pages that several locked mappings map.
+// Not modelled: large folios that are mapped by single entries are not locked in Linux.
 
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import { _PAGE_PRESENT, _PAGE_SPECIAL, ptePfn } from '../kernel/pte.ts';
-import { PAGE_SIZE } from '../kernel/types.ts';
-import type { Vma } from './vma.ts';
+import { PAGE_SIZE, type Pfn } from '../kernel/types.ts';
+import { VM_LOCKED, VM_SPECIAL, type Vma } from './vma.ts';
 
-/** Marks the page that is mapped at va, if any, as mlocked. */
-export function markMlocked(vma: Vma, va: number): void {
-  setMlocked(vma, va, true);
+/** A page was mapped: where the mapping is locked, so is the page (mlock_vma_folio()). */
+export function mlockMapped(vma: Vma, pfn: Pfn): void {
+  if ((vma.flags & (VM_LOCKED | VM_SPECIAL)) !== VM_LOCKED) return;
+  vma.mm.system.machine.rmap.setMlocked(vma.mm.system.machine.pages.head(pfn));
+}
+
+/** An entry of the mapping no longer maps the page (munlock_vma_folio()). */
+export function munlockMapped(vma: Vma, pfn: Pfn): void {
+  if ((vma.flags & VM_LOCKED) === 0) return;
+  vma.mm.system.machine.rmap.clearMlocked(vma.mm.system.machine.pages.head(pfn));
 }
 
 /** Marks all mapped pages of [start, end) as mlocked, or as not. */

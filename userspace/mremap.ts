@@ -224,6 +224,7 @@ function copyVma(old: Vma, addr: number, to: number, length: number): Vma {
   if (merged !== null) return merged;
   const made = new Vma(mm, to, to + length, old.flags, pgoff, old.file, old.special);
   made.anonVma = old.anonVma;
+  made.swapRa = old.swapRa;
   anonVmaClone(made, old);
   insertVma(made);
   return made;
@@ -294,16 +295,10 @@ function moveAll(r: Remap): VirtAddr {
   const { mm, addr, oldLen, wanted } = r;
   const first = mm.vmas.at(addr);
   if (first === undefined || addr < 0) throw new SysError(EFAULT);
-  const inOne = addr + oldLen <= first.end;
-  if (inOne) {
-    checkSource(r, first);
-    return remapTo(r);
-  }
   const spans = mm.vmas.range(addr, addr + oldLen).map((vma) => ({
     start: Math.max(addr, vma.start),
     end: Math.min(addr + oldLen, vma.end),
   }));
-  doMunmap(mm, wanted, oldLen);
   for (const { start, end } of spans) {
     const length = end - start;
     const part: Remap = {

@@ -9,7 +9,9 @@ import {
   _PAGE_RW,
   pteNone,
   ptePresent,
+  swapOffset,
   swapType,
+  MAX_SWAPFILES,
   SWP_PTE_MARKER,
 } from '../kernel/pte.ts';
 import { NO_PFN, PAGE_SIZE, TASK_SIZE, pageAlign, pageUp } from '../kernel/types.ts';
@@ -93,8 +95,12 @@ function isResident(vma: Vma, va: number): boolean {
   const pte = pmd === NO_ENTRY ? NO_ENTRY : mm.pgt.pteIn(pmd, va);
   if (pte !== NO_ENTRY && !pteNone(words[pte], words[pte + 1])) {
     if (ptePresent(words[pte])) return true;
-    // Swapped pages are not resident; a marker says nothing of what is behind it.
-    if (swapType(words[pte + 1]) !== SWP_PTE_MARKER) return false;
+    const type = swapType(words[pte + 1]);
+    if (type < MAX_SWAPFILES) {
+      return mm.system.swap?.isCached(swapOffset(words[pte], words[pte + 1])) === true;
+    }
+    // A marker says nothing of what is behind it; other entries are of pages on the move.
+    if (type !== SWP_PTE_MARKER) return true;
   }
   return vma.file !== null && vma.file.inode.cache.get(vma.indexOf(va)) !== NO_PFN;
 }

@@ -62,7 +62,9 @@ export function forEachPage(
       if (!pteNone(lo, hi)) {
         const offset = huge ? (va >>> 12) & 511 : 0;
         const pfn = ptePresent(lo) ? ((ptePfnAny(lo, hi) + offset) as Pfn) : NO_PFN;
-        visit(va, pagemapBits(system, lo, pfn, huge), pfn);
+        // A huge page is called exclusive as a whole if its first page is.
+        const asked = huge && pfn !== NO_PFN ? ((pfn - offset) as Pfn) : pfn;
+        visit(va, pagemapBits(system, lo, asked, huge), pfn);
       }
       if (!huge) at += 2;
     }

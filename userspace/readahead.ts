@@ -7,7 +7,8 @@
 //     start                       start + size - asyncSize         start + size
 //       |---------------- wanted -----------M--------- ahead ------|      M: PG_readahead
 //
-//     a mapping's miss    16 pages before and 16 from the page on, marked 8 before the end
+//     a mapping's miss    16 pages before and 16 from the page on, marked 8 before the end;
+//                         in executable mappings from the page on
 //     read(2), in order   starts at 4 times the request, then doubles up to the maximum
 //     read(2), random     just the request, without mark
 //
@@ -21,7 +22,7 @@ import { NO_PFN, PAGE_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
 import { addFolio, addPage } from './add-page.ts';
 import type { File, Inode } from './file.ts';
 import type { System } from './system.ts';
-import { VM_RAND_READ, VM_SEQ_READ, type Vma } from './vma.ts';
+import { VM_EXEC, VM_RAND_READ, VM_SEQ_READ, type Vma } from './vma.ts';
 
 /** Misses more than hits after which a mapping's misses read nothing ahead (MMAP_LOTSAMISS). */
 const LOTS_OF_MISSES = 100;
@@ -48,9 +49,16 @@ export function readAround(system: System, vma: Vma, file: File, index: number):
   }
   if (ra.mmapMiss < LOTS_OF_MISSES * 10) ra.mmapMiss++;
   if (ra.mmapMiss > LOTS_OF_MISSES) return;
-  ra.start = Math.max(0, index - max / 2);
-  ra.size = max;
-  ra.asyncSize = max / 4;
+  if ((vma.flags & VM_EXEC) !== 0) {
+    // Code runs forward: from the page on, within the mapping, without mark.
+    ra.start = index;
+    ra.size = Math.min(max, vma.pgoff + vma.pages - index);
+    ra.asyncSize = 0;
+  } else {
+    ra.start = Math.max(0, index - max / 2);
+    ra.size = max;
+    ra.asyncSize = max / 4;
+  }
   ra.order = 0;
   readWindow(system, file);
 }

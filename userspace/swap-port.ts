@@ -14,6 +14,22 @@ export interface SwapPort {
   dup(type: number, offset: number): void;
   /** One entry less. */
   free(type: number, offset: number): void;
-  /** Writes an anonymous page out and replaces its one entry by a swap entry; false if full. */
-  swapOut(vma: Vma, pte: number, pfn: Pfn): boolean;
+  /** A page of the swap cache lost a mapping: it goes if nobody needs it any more. */
+  unmapped(pfn: Pfn): void;
+  /** Takes a page out of the swap cache if no entry refers to its slot. */
+  tryToFree(pfn: Pfn): boolean;
+  /** Is the slot's page in the swap cache? */
+  isCached(offset: number): boolean;
+  /** A slot for an anonymous page that is to go, which enters the swap cache; 0 if full. */
+  reserve(pfn: Pfn): number;
+  /** Writes a page that reserve() gave a slot and that nobody maps any more. */
+  writeOut(pfn: Pfn, slot: number): void;
+  /** reserve() was for nothing: somebody still maps the page. */
+  cancel(pfn: Pfn): void;
+  /** Moves a page of shared memory, which nobody maps, from its file's cache to swap. */
+  shmemOut(inode: Inode, index: number, pfn: Pfn): boolean;
+  /** Drops a swapped page of shared memory. */
+  shmemDrop(inode: Inode, index: number): void;
+  /** Throws KernelBug where the device's books are not sound. */
+  check(): void;
 }

@@ -4,10 +4,11 @@
 // tables say; what the processes hold plus what is free is all RAM (fsck).
 // Source: the roles are those of Linux's init_task, kernel/fork.c, kernel/exit.c, fs/exec.c.
 
-import { ENOMEM, SysError } from '../kernel/errors.ts';
+import { ENOMEM, KernelBug, SysError } from '../kernel/errors.ts';
 import { GFP_KERNEL_ACCOUNT, __GFP_ZERO } from '../kernel/gfp.ts';
 import { Machine, type MachineConfig } from '../kernel/machine.ts';
 import { PG_reserved, PG_zero } from '../kernel/page.ts';
+import type { AddressSpace } from '../kernel/ports.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { FaultInfo } from './fault-info.ts';
 import { KernelObjects } from './kernel-objects.ts';
@@ -123,6 +124,12 @@ export class System {
 
   addMm(mm: Mm): void {
     this.mms.add(mm);
+  }
+
+  /** The address space of ours that the kernel knows as `space`. */
+  mmOf(space: AddressSpace): Mm {
+    for (const mm of this.mms) if (mm === space) return mm;
+    throw new KernelBug('every address space is in the list');
   }
 
   /** An empty address space. @throws SysError ENOMEM */

@@ -11,6 +11,16 @@ import type { File } from './file.ts';
 import type { Mm } from './mm.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from './mman.ts';
 
+/** What swap's read-ahead remembers of a mapping (vm_area_struct.swap_readahead_info). */
+export interface SwapReadAhead {
+  /** Page of the last fault. */
+  readonly addr: number;
+  /** Pages that it read. */
+  readonly window: number;
+  /** How many of them were used since. */
+  readonly hits: number;
+}
+
 export const VM_READ = 0x1;
 export const VM_WRITE = 0x2;
 export const VM_EXEC = 0x4;
@@ -58,6 +68,8 @@ export class Vma {
   readonly special: string;
   /** The family that pages written here belong to; null before the first. */
   anonVma: AnonVma | null = null;
+  /** What swap's read-ahead remembers; null before its first. */
+  swapRa: SwapReadAhead | null = null;
   /** Every family that pages mapped here may belong to: its own and its ancestors'. */
   readonly anonVmaChain: AnonVma[] = [];
   /** Its vm_area_struct, and an anon_vma_chain for each family. */

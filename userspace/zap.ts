@@ -5,7 +5,7 @@
 // Source: Linux 6.18 mm/memory.c: unmap_page_range(), zap_pte_range(), zap_huge_pmd();
 // mm/pt_reclaim.c (page tables that stay empty after MADV_DONTNEED of 2 MiB go at once).
 
-import { PAGE_RECORD, PG_anon, PG_swapbacked } from '../kernel/page.ts';
+import { PAGE_RECORD, PG_anon, PG_swapcache, PG_swapbacked } from '../kernel/page.ts';
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import {
   MAX_SWAPFILES,
@@ -22,6 +22,7 @@ import {
 import { PMD_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
 import { PG_dirty } from '../kernel/page.ts';
 import { splitHugePmd, zapHugePmd } from './huge.ts';
+import { munlockMapped } from './mlock-pages.ts';
 import type { Mm } from './mm.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS } from './rss.ts';
 import type { Vma } from './vma.ts';
@@ -46,13 +47,13 @@ export function zapRange(vma: Vma, start: number, end: number, options = 0): voi
     const pmd = pgt.pmdAt(va);
     if (pgt.isHuge(pmd)) {
       if (next - va === PMD_SIZE) {
-        zapHugePmd(mm, pmd);
+        zapHugePmd(vma, pmd);
         va = next;
         continue;
       }
       splitHugePmd(mm, vma, pmd);
     }
-    const kept = zapPtes(mm, pmd, va, next, options);
+    const kept = zapPtes(vma, pmd, va, next, options);
     if ((options & ZAP_RECLAIM_TABLES) !== 0 && end - start >= PMD_SIZE && !kept) {
       reclaimTable(mm, pmd, next - va === PMD_SIZE);
     }
@@ -62,7 +63,8 @@ export function zapRange(vma: Vma, start: number, end: number, options = 0): voi
 }
 
 /** Empties the entries of one table. @returns true where an entry had to stay. */
-function zapPtes(mm: Mm, pmd: number, start: number, end: number, options: number): boolean {
+function zapPtes(vma: Vma, pmd: number, start: number, end: number, options: number): boolean {
+  const { mm } = vma;
   const { mem, pages, rmap } = mm.system.machine;
   const { words } = mem;
   let at = mm.pgt.pteIn(pmd, start);
@@ -91,7 +93,9 @@ function zapPtes(mm: Mm, pmd: number, start: number, end: number, options: numbe
     words[at] = words[at + 1] = 0;
     mm.rss[rssKind(flags)]--;
     if ((flags & PG_anon) === 0 && (lo & _PAGE_DIRTY) !== 0) pages.setFlags(pfn, PG_dirty);
+    munlockMapped(vma, pfn);
     rmap.remove(pfn);
+    if ((flags & PG_swapcache) !== 0) mm.system.swap?.unmapped(pfn);
   }
   return kept;
 }

@@ -13,12 +13,14 @@ import {
 import { assert, EINVAL } from '../../kernel/errors.ts';
 import { PAGE_SIZE, TASK_SIZE, type Pfn } from '../../kernel/types.ts';
 import { access, byteAt } from '../../userspace/access.ts';
+import { fsckSystem } from '../../userspace/fsck.ts';
 import { forEachPage, KPAGE_FLAGS, kpageCount, kpageFlags } from '../../userspace/pagemap.ts';
 import { PM_EXCLUSIVE, PM_FILE, PM_PRESENT, PM_SWAP } from '../../userspace/pagemap.ts';
 import type { Task } from '../../userspace/process.ts';
 import { MM_SWAPENTS } from '../../userspace/rss.ts';
 import { smapsOf } from '../../userspace/smaps.ts';
 import { reg, Syscalls } from '../../userspace/syscall.ts';
+import { addSwap } from '../../userspace/swap.ts';
 import { System } from '../../userspace/system.ts';
 import { VM_GROWSDOWN, VM_LOCKED, permsOf, type Vma } from '../../userspace/vma.ts';
 import { mapLine, pathOf } from './map-line.ts';
@@ -52,14 +54,13 @@ export class EmulatedTarget implements Target {
   }
 
   start(scenario: Scenario): { brk0: bigint; stack: bigint } {
-    const { ram, swap, limit, cpus, thp } = scenario.machine;
+    const { ram, swap, cpus, thp } = scenario.machine;
     const system = new System({
       ...(ram === undefined ? {} : { ram }),
       ...(cpus === undefined ? {} : { cpus }),
-      ...(swap === undefined ? {} : { swap }),
-      ...(limit === undefined ? {} : { limit }),
       sysctl: { thp, largeFolios: false },
     });
+    if (swap !== undefined) addSwap(system, swap);
     this.system = system;
     this.sys = new Syscalls(system);
     this.usesStack = scenario.usesStack;
@@ -304,7 +305,8 @@ export class EmulatedTarget implements Target {
 
   /** Throws KernelBug where a structure of the kernel or of a process is not sound. */
   check(): void {
-    for (const mm of this.running.mms) mm.check();
+    fsckSystem(this.running);
+    this.running.swap?.check();
   }
 
   beginNotes(proc: number): void {

@@ -1,0 +1,118 @@
+// Taking a page out of every page table that maps it, and reclaiming it.
+//
+//     tryToUnmap     each entry becomes a swap entry (anonymous), or empty (a file's page, or
+//                    anonymous memory that was given up by MADV_FREE and not written since)
+//     reclaimPage    unmap, then: swap it out, drop it from its file's cache, or leave it there
+//                    because it is dirty
+//
+// Source: Linux 6.18 mm/rmap.c: try_to_unmap_one(); mm/vmscan.c: shrink_folio_list(),
+// __remove_mapping().
+
+import {
+  PG_anon,
+  PG_anon_exclusive,
+  PG_dirty,
+  PG_mlocked,
+  PG_swapbacked,
+  PG_swapcache,
+} from '../kernel/page.ts';
+import { SWP_EXCLUSIVE, _PAGE_DIRTY, swapHi, swapLo } from '../kernel/pte.ts';
+import { NR_FILE_PAGES, NR_SHMEM } from '../kernel/stats.ts';
+import { NO_SLOT } from '../kernel/swap.ts';
+import { NO_PFN, type Pfn } from '../kernel/types.ts';
+import { Inode } from './file.ts';
+import type { Mm } from './mm.ts';
+import { MM_SWAPENTS } from './rss.ts';
+import type { System } from './system.ts';
+import { VM_LOCKED } from './vma.ts';
+import { rssKind } from './zap.ts';
+
+/**
+ * Takes a single page out of all page tables.
+ * @param slot what anonymous entries become; NO_SLOT where they are to be empty.
+ * @returns false where a mapping keeps it: locked in memory, or written since MADV_FREE.
+ */
+function tryToUnmap(system: System, pfn: Pfn, slot: number): boolean {
+  const { machine } = system;
+  const { pages, rmap } = machine;
+  const { words } = machine.mem;
+  const swapped = slot !== NO_SLOT;
+  rmap.get(pfn); // it must not be freed under the walk
+  const visit = (mm: Mm, va: number): boolean => {
+    const vma = mm.vmas.at(va);
+    if (vma === undefined || (vma.flags & VM_LOCKED) !== 0) return false;
+    const pte = mm.pgt.pteAt(va);
+    const lo = words[pte];
+    const flags = pages.flags(pfn);
+    const lazy = (flags & (PG_anon | PG_swapbacked)) === PG_anon;
+    if (lazy && (lo & _PAGE_DIRTY) !== 0) {
+      pages.setFlags(pfn, PG_swapbacked);
+      return false;
+    }
+    words[pte] = words[pte + 1] = 0;
+    mm.rss[rssKind(flags)]--;
+    if (swapped) {
+      const exclusive = (flags & PG_anon_exclusive) !== 0 ? SWP_EXCLUSIVE : 0;
+      words[pte] = swapLo(slot) | exclusive;
+      words[pte + 1] = swapHi(0, slot);
+      pages.clearFlags(pfn, PG_anon_exclusive);
+      system.swap?.dup(0, slot);
+      mm.rss[MM_SWAPENTS]++;
+    } else if ((lo & _PAGE_DIRTY) !== 0) pages.setFlags(pfn, PG_dirty);
+    rmap.remove(pfn);
+    system.flushTlbPage(mm, va);
+    return true;
+  };
+  rmap.walk(pfn, (space, va) => visit(system.mmOf(space), va));
+  rmap.put(pfn);
+  return pages.mapcount(pfn) === 0;
+}
+
+/**
+ * Reclaims a page that is mapped, or only cached; a page of a compound one stays.
+ * @returns true where its frame is free now.
+ */
+export function reclaimPage(system: System, pfn: Pfn): boolean {
+  const { pages, rmap } = system.machine;
+  const flags = pages.flags(pfn);
+  if (pages.head(pfn) !== pfn || pages.compoundOrder(pfn) > 0) return false;
+  if ((flags & PG_mlocked) !== 0) return false;
+  if ((flags & PG_anon) === 0) return reclaimCached(system, pfn);
+  if ((flags & PG_swapbacked) === 0) return reclaimLazy(system, pfn);
+  const slot = system.swap?.reserve(pfn) ?? NO_SLOT;
+  if (slot === NO_SLOT) return false;
+  rmap.get(pfn);
+  const gone = tryToUnmap(system, pfn, slot);
+  if (gone) system.swap?.writeOut(pfn, slot);
+  else system.swap?.cancel(pfn);
+  rmap.put(pfn);
+  return gone;
+}
+
+/** Memory that MADV_FREE gave up: dropped, if it was not written since. */
+function reclaimLazy(system: System, pfn: Pfn): boolean {
+  const { pages } = system.machine;
+  if (pages.hasFlags(pfn, PG_dirty | PG_swapcache)) return false;
+  return tryToUnmap(system, pfn, NO_SLOT);
+}
+
+function reclaimCached(system: System, pfn: Pfn): boolean {
+  const { pages, rmap, stat } = system.machine;
+  const inode = rmap.owners.get(pages.owner(pfn));
+  if (!(inode instanceof Inode)) return false;
+  const index = pages.index(pfn) >>> 0;
+  if (inode.cache.get(index) !== pfn) return false;
+  if (!tryToUnmap(system, pfn, NO_SLOT)) return false;
+  const shmem = inode.kind === 'shmem';
+  if (pages.hasFlags(pfn, PG_dirty)) {
+    // Only the flusher writes a file's pages; shared memory goes to swap.
+    if (!shmem || system.swap?.shmemOut(inode, index, pfn) !== true) return false;
+  }
+  if (pages.refcount(pfn) !== 1) return false;
+  inode.cache.remove(index);
+  stat.node[NR_FILE_PAGES]--;
+  if (shmem) stat.node[NR_SHMEM]--;
+  pages.clearFlags(pfn, PG_dirty);
+  rmap.put(pfn);
+  return inode.cache.get(index) === NO_PFN;
+}
