@@ -144,7 +144,7 @@ export class Runner {
     if (error) return { ret: -1, errno: errnoName(Number(-ret)) };
     return {
       ret: ADDRESS_RESULT.has(s.call) ? hex(ret) : Number(ret),
-      ...(vec === undefined ? {} : { vec }),
+      ...(vec === undefined || vec === '' ? {} : { vec }),
       ...(value === undefined || ret <= 0n ? {} : { value }),
     };
   }
