@@ -67,6 +67,8 @@ export interface BootedMemory {
   readonly pages: MemMap;
   readonly alloc: PageAllocator;
   readonly memblock: Memblock;
+  /** The memory map that it booted from. */
+  readonly rows: readonly E820Row[];
   /** What the kernel half maps, and the PGD whose upper half all address spaces share. */
   readonly layout: KernelLayout;
   readonly kernelRoot: Pfn;
@@ -119,6 +121,7 @@ export function bootMemory(config: BootConfig = {}): BootedMemory {
     pages,
     alloc,
     memblock,
+    rows,
     layout,
     kernelRoot,
     cpus,

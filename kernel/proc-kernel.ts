@@ -3,6 +3,7 @@
 // kernel/resource.c r_show().
 
 import type { BootedMemory } from './boot.ts';
+import { imageParts } from './kaddr.ts';
 import type { E820Row } from './memory_map.ts';
 import type { SlabHeap } from './slab_common.ts';
 import { freeInPartial } from './slab_inspect.ts';
@@ -62,11 +63,15 @@ export function procIomem(machine: BootedMemory, rows: readonly E820Row[]): stri
       resources.push({ start: 0, end: start - 1, name: 'Reserved', level: 0 });
     if (start < row.end) resources.push({ start, end: row.end - 1, name, level: 0 });
   }
-  for (const area of machine.memblock.reserved) {
-    const kernel = /^kernel( .*)?$/.exec(area.name);
-    if (kernel === null) continue;
-    const start = area.startPfn * PAGE_SIZE;
-    resources.push({ start, end: area.endPfn * PAGE_SIZE - 1, name: capital(area.name), level: 1 });
+  const { imageStart, imageBytes } = machine.layout;
+  const parts = imageParts(imageStart, imageBytes);
+  const image: [string, number, number][] = [
+    ['Kernel code', imageStart, parts.rodata],
+    ['Kernel rodata', parts.rodata, parts.data],
+    ['Kernel data', parts.data, parts.end],
+  ];
+  for (const [name, start, end] of image) {
+    if (start < end) resources.push({ start, end: end - 1, name, level: 1 });
   }
   resources.sort((a, b) => a.start - b.start || a.level - b.level);
   return resources
