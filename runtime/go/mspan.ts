@@ -232,6 +232,7 @@ export class SpanTable {
     assert(mem.load16(r + R_ALLOC_COUNT) === this.allocCount[s], `${what}: allocCount`);
     assert(mem.load64(r + R_ALLOC_BITS) === this.allocBits[s], `${what}: allocBits`);
     assert(mem.load8(r + R_STATE) === this.state[s], `${what}: state`);
+    if (this.state[s] !== IN_USE) return;
     assert(this.allocCount[s] <= this.nelems[s], `${what}: allocCount <= nelems`);
     assert(this.freeindex[s] <= this.nelems[s], `${what}: freeindex <= nelems`);
   }

@@ -180,6 +180,7 @@ export class GoRuntime {
   newStack(npages: number, p: Proc = this.procs[0]): number {
     const s = this.heap.allocManual(p, npages, SPAN_STACK);
     this.heap.spans.allocCount[s] = 1;
+    this.heap.spans.store(s);
     return s;
   }
 
