@@ -4,11 +4,11 @@
 //     right rec rec rec rec rec rec …   so that both begin and end together
 //
 // Both stop just before their first process ends: then one address of each is explained, and all
-// RAM is counted. After that both run to their ends, and every frame must be back.
+// RAM is counted. After that both run to their ends, and every frame must come back.
 
 import type { Task } from '../userspace/process.ts';
 import { explain, telling, type Explanation } from './explain.ts';
-import { countFrames, type FrameCounts } from './frames.ts';
+import { countFrames, framesLost, reclaimable, type FrameCounts } from './frames.ts';
 import { endsProcess, machineOf } from './replay/open.ts';
 import { RecordedFiles } from './replay/files.ts';
 import { Kernel } from './replay/kernel.ts';
@@ -42,7 +42,7 @@ export interface Comparison {
   readonly ramBytes: number;
   /** All RAM while both programs are at their ends but still there. */
   readonly frames: FrameCounts;
-  /** Frames that are not back when both are gone, beside the page cache: 0. */
+  /** Frames that are not back when both are gone and no file is cached any more: 0. */
   readonly lost: number;
 }
 
@@ -50,7 +50,7 @@ export interface Comparison {
 export async function compare(paths: readonly [string, string]): Promise<Comparison> {
   const recordings = [await readRecording(paths[0]), await readRecording(paths[1])] as const;
   const kernel = new Kernel(machineOf(recordings[0], RAM));
-  const empty = countFrames(kernel.system);
+  const before = reclaimable(kernel.system);
   const files = new RecordedFiles(kernel);
   const left = new Replayer(kernel, recordings[0], files);
   const right = new Replayer(kernel, recordings[1], files);
@@ -59,15 +59,14 @@ export async function compare(paths: readonly [string, string]): Promise<Compari
   const sides = [side(left, paths[0]), side(right, paths[1])] as const;
   left.run(); // more processes may come: the sides hold the live list
   right.run();
-  // Nothing but the page cache may be left over.
-  const after = countFrames(kernel.system);
-  const taken = (c: FrameCounts): number => c.total - c.free - c.files;
+  left.release();
+  right.release();
   return {
     left: sides[0],
     right: sides[1],
     ramBytes: RAM,
     frames,
-    lost: taken(after) - taken(empty),
+    lost: framesLost(kernel.system, before),
   };
 }
 

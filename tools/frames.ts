@@ -3,7 +3,7 @@
 //     free + boot + page tables + slab + anonymous + files + kernel = all frames of RAM
 
 import { PG_anon, PG_pcp, PG_reserved, PG_slab, PG_table, PG_zero } from '../kernel/page.ts';
-import { PAGE_SIZE } from '../kernel/types.ts';
+import { HPAGE_PMD_NR, NO_PFN, PAGE_SIZE } from '../kernel/types.ts';
 import { Inode } from '../userspace/file.ts';
 import type { System } from '../userspace/system.ts';
 
@@ -60,6 +60,25 @@ export function countFrames(system: System): FrameCounts {
     }
   });
   return counts;
+}
+
+/**
+ * Free frames, with what the kernel keeps for next time: empty slabs and per-CPU lists are given
+ * back first; waiting kernel stacks and the tables of the vmalloc range count as free.
+ */
+export function reclaimable(system: System): number {
+  const { alloc, slab, vmalloc } = system.machine;
+  slab.shrinkAll();
+  alloc.drainAll();
+  return alloc.freePages + vmalloc.nrPages - vmalloc.stackPages + vmalloc.tablePages;
+}
+
+/** Ends every process and drops every file. @returns frames that did not come back, of `before`. */
+export function framesLost(system: System, before: number): number {
+  for (const task of [...system.tasks.values()]) system.exit(task);
+  for (const path of [...system.files.keys()]) system.unlink(path);
+  const hugeZero = system.hugeZeroPfn === NO_PFN ? 0 : HPAGE_PMD_NR;
+  return before - reclaimable(system) - hugeZero;
 }
 
 /** Frames as MiB text. */

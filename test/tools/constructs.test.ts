@@ -4,10 +4,11 @@
 
 import { afterAll, describe, expect, test } from 'vitest';
 import { fsckSystem } from '../../userspace/fsck.ts';
-import { countFrames } from '../../tools/frames.ts';
+import { reclaimable } from '../../tools/frames.ts';
 import { openReplay } from '../../tools/replay/open.ts';
 import type { EndReport, LineReport } from '../../tools/replay/report.ts';
 import { scratch, writeText } from '../support/cli.ts';
+import { expectNoLeaks } from '../support/no-leaks.ts';
 
 const [folder, remove] = scratch();
 afterAll(remove);
@@ -40,7 +41,7 @@ async function run(body: string): Promise<Run> {
   const path = writeText(folder, `c${count++}.trace`, START + body);
   const replayer = await openReplay(path, 2 ** 28);
   const { system } = replayer.kernel;
-  const empty = countFrames(system);
+  const before = reclaimable(system);
   const lines = (START + body).split('\n');
   const byLine = new Map<string, LineReport>();
   const ends: EndReport[] = [];
@@ -49,10 +50,8 @@ async function run(body: string): Promise<Run> {
     if (report !== undefined) byLine.set(lines[record.line - 1], report);
     fsckSystem(system);
   });
-  for (const task of replayer.tasks.values()) system.exit(task.task);
-  const after = countFrames(system);
-  expect(after.anonymous + after.tables).toBe(0);
-  expect(after.free + after.files).toBe(empty.free);
+  replayer.release();
+  expectNoLeaks(system, before);
   return { byLine, ends };
 }
 

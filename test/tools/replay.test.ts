@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import { fsckSystem } from '../../userspace/fsck.ts';
-import { countFrames } from '../../tools/frames.ts';
+import { countFrames, reclaimable } from '../../tools/frames.ts';
 import { explain, explanationText, telling } from '../../tools/explain.ts';
 import { mappingsOf, ownerOf } from '../../tools/owner.ts';
 import { differenceText, firstDifference, RULES } from '../../tools/replay/difference.ts';
@@ -15,6 +15,7 @@ import { Agreement } from '../../tools/replay/summary.ts';
 import type { EndReport, LineReport } from '../../tools/replay/report.ts';
 import type { Replayer } from '../../tools/replay/replayer.ts';
 import { scratch, writeText } from '../support/cli.ts';
+import { expectNoLeaks } from '../support/no-leaks.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const examples = join(root, 'tools/examples');
@@ -147,7 +148,7 @@ describe('the machine is sound', () => {
   test.each(['forkserver', 'vmcalls', 'pair-hello-go'])('%s, all along', async (name) => {
     const replayer = await openReplay(join(examples, `${name}.trace.gz`), 2 ** 29);
     const { system } = replayer.kernel;
-    const empty = countFrames(system);
+    const before = reclaimable(system);
     const step = Math.ceil(replayer.recording.records.length / 25);
     for (let i = 0; !replayer.done; i++) {
       replayer.step();
@@ -158,9 +159,7 @@ describe('the machine is sound', () => {
       const sum = f.free + f.boot + f.tables + f.slab + f.anonymous + f.files + f.kernel;
       expect(sum).toBe(f.total);
     }
-    const after = countFrames(system);
-    expect(after.free + after.files).toBe(empty.free);
-    expect(after.anonymous + after.tables).toBe(0);
+    expectNoLeaks(system, before);
   });
 });
 

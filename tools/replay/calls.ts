@@ -244,6 +244,12 @@ function shmdt(call: Call): number {
   return 0;
 }
 
+function shmctl(call: Call): undefined {
+  if (call.failed || !/^(IPC_RMID|0|0x0)$/.test(call.record.args[1] ?? '')) return undefined;
+  call.replayer.segments.remove(call.replayer.kernel, call.num(0));
+  return undefined;
+}
+
 /** newfstatat, fstat: strace tells a file's size here. */
 function stat(call: Call): undefined {
   const path = filePath(call.record.args[0] ?? '');
@@ -288,6 +294,7 @@ export const HANDLERS: Readonly<Record<string, Handler | undefined>> = {
   shmget,
   shmat,
   shmdt,
+  shmctl,
   open: (c) => open(c, 0, 1),
   openat: (c) => open(c, 1, 2),
   creat: (c) => open(c, 0, -1),

@@ -64,6 +64,18 @@ export class Segments {
     if (!this.inodes.has(id)) this.inodes.set(id, kernel.createInode('shmem', path, size));
   }
 
+  /** shmctl(IPC_RMID): the segment goes with its last attachment. */
+  remove(kernel: Kernel, id: number): void {
+    const inode = this.inodes.get(id);
+    this.inodes.delete(id);
+    if (inode !== undefined) kernel.drop(inode);
+  }
+
+  /** All segments go. */
+  release(kernel: Kernel): void {
+    for (const id of [...this.inodes.keys()]) this.remove(kernel, id);
+  }
+
   /** An open description of a segment; one that the recording did not make is one page long. */
   get(kernel: Kernel, id: number): File {
     this.add(kernel, id, '/SYSV00000000', 4096);
@@ -164,6 +176,14 @@ export class RecordedFiles {
     const file = this.files.get(name);
     if (file === undefined) return;
     this.kernel.unlink(file.inode);
+  }
+
+  /** Lets go of the files in memory that descriptors may have held: the recording is over. */
+  release(): void {
+    for (const { inode } of this.files.values()) {
+      if (inode.kind === 'shmem') this.kernel.drop(inode);
+    }
+    this.files.clear();
   }
 
   private ensure(path: string, neededBytes: number): Inode {

@@ -12,6 +12,7 @@ import { File, type Inode, type InodeKind } from '../../userspace/file.ts';
 import { addFolio, addPage } from '../../userspace/add-page.ts';
 import { punchHole, readFile, truncateFile, writeFile } from '../../userspace/filemap.ts';
 import { readPages } from '../../userspace/readahead.ts';
+import { evictIfUnused } from '../../userspace/inode-refs.ts';
 import { insertVma } from '../../userspace/merge.ts';
 import type { Limits } from '../../userspace/mm.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../userspace/mman.ts';
@@ -152,6 +153,7 @@ export class Kernel {
     if (limit !== undefined) task.mm.limits[limit] = bytes;
   }
 
+  /** A file; one in memory is held until drop(), as by an open descriptor. */
   createInode(kind: InodeKind, path: string, size: number): Inode {
     if (kind === 'disk') return this.system.createFile(path, size);
     const { inode } = this.system.createMemfd(path.replace(/^\/memfd:/, ''));
@@ -191,6 +193,13 @@ export class Kernel {
   unlink(inode: Inode): void {
     if (this.system.files.get(inode.path) === inode) this.system.unlink(inode.path);
     else inode.unlinked = true;
+  }
+
+  /** Drops the reference that createInode() holds on a file in memory; it has no name any more. */
+  drop(inode: Inode): void {
+    inode.unlinked = true;
+    inode.users--;
+    evictIfUnused(this.system, inode);
   }
 
   /** Makes pages [first, end) of a file: of shared memory, or of what fallocate() promises. */

@@ -98,6 +98,12 @@ export class Replayer {
     return this.next >= this.recording.records.length;
   }
 
+  /** Lets go of what the recording held open, when nothing more is to run. */
+  release(): void {
+    this.segments.release(this.kernel);
+    this.files.release();
+  }
+
   /** Runs all that is left; `report` gets each line's report. */
   run(report?: (record: TraceRecord, line: LineReport | undefined) => void): void {
     while (!this.done) {
