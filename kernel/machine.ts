@@ -8,24 +8,20 @@ import { bootMemory, type BootConfig, type BootedMemory } from './boot.ts';
 import type { MemMap } from './page.ts';
 import type { PageAllocator } from './page_alloc.ts';
 import type { PhysMem } from './physmem.ts';
-import type { AddressSpace } from './ports.ts';
 import { Rmap } from './rmap.ts';
 import { SlabHeap, type SlabOptions } from './slab_common.ts';
+import { Smp } from './smp.ts';
 import { VmStat } from './stats.ts';
+import type { TlbConfig } from './tlb.ts';
 import { Trace } from './trace.ts';
 import { Vmalloc } from './vmalloc.ts';
 import type { Pfn } from './types.ts';
 
-/** What forgets translations: the TLBs of all CPUs. */
-export interface TlbFlusher {
-  flushPage(space: AddressSpace, va: number): void;
-  flushRange(space: AddressSpace, start: number, end: number): void;
-  flushSpace(space: AddressSpace): void;
-}
-
 export interface MachineConfig extends BootConfig {
   /** Slab debugging, hardening, merging. */
   readonly slab?: SlabOptions;
+  /** The TLBs of the CPUs; without it they translate as fast as they can, and count less. */
+  readonly tlb?: TlbConfig;
 }
 
 export class Machine {
@@ -41,8 +37,7 @@ export class Machine {
   readonly vmalloc: Vmalloc;
   /** The PGD whose upper half every address space shares. */
   readonly kernelRoot: Pfn;
-  /** Set by the CPUs; nothing to flush before there are any. */
-  tlb: TlbFlusher | null = null;
+  readonly smp: Smp;
 
   constructor(config: MachineConfig = {}) {
     this.booted = bootMemory(config);
@@ -53,5 +48,6 @@ export class Machine {
     this.rmap = new Rmap(this.pages, this.alloc, this.stat);
     this.slab = SlabHeap.boot(this.alloc, this.booted.nrNodes, config.slab);
     this.vmalloc = new Vmalloc(this.alloc, this.kernelRoot);
+    this.smp = new Smp(this.mem, this.stat, this.trace, this.booted.cpus, config.tlb);
   }
 }

@@ -10,7 +10,7 @@
 // Source: Linux 6.18 fs/binfmt_elf.c, arch/x86/entry/vdso/vma.c (addresses without randomisation).
 
 import { PF_USER, PF_WRITE } from '../kernel/ports.ts';
-import { Cpu } from '../kernel/mmu.ts';
+import type { Cpu } from '../kernel/mmu.ts';
 import { hiOf, PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
 import { access } from '../userspace/access.ts';
 import { mmapRegion } from '../userspace/mmap.ts';
@@ -55,34 +55,27 @@ export class ProcessMemory implements Memory {
   readonly calls: Record<string, number> = {};
   private readonly sys: Syscalls;
 
-  /** @param cpu the CPU that the task runs on; one of its own by default. */
-  constructor(system: System, task: Task, cpu?: Cpu) {
+  constructor(system: System, task: Task) {
     const { machine } = system;
     this.system = system;
     this.task = task;
-    this.cpu = cpu ?? new Cpu(0, machine.mem);
     this.words = machine.mem.words;
     this.bytes = machine.mem.bytes;
     this.sys = new Syscalls(system);
-    const { cpu: own } = this;
-    machine.tlb ??= {
-      flushPage: (_space, va) => {
-        own.invlpg(va);
-      },
-      flushRange: () => {
-        own.flushAll();
-      },
-      flushSpace: () => {
-        own.flushAll();
-      },
-    };
-    this.cpu.loadSpace(task.mm);
-    system.current = task;
+    this.cpu = machine.smp.run(task.mm);
+    this.enter();
   }
 
   touch(va: number, write: boolean): number {
+    if (this.cpu.space !== this.task.mm) this.enter();
     const at = this.cpu.touch(va | 0, hiOf(va), write);
     return at >= 0 ? at : this.refused(va);
+  }
+
+  /** The task gets the CPU: another one had it. */
+  private enter(): void {
+    this.system.machine.smp.run(this.task.mm);
+    this.system.current = this.task;
   }
 
   private refused(va: number): never {

@@ -34,6 +34,7 @@ interface Found {
 /** Throws KernelBug with the first thing that is wrong; O(mapped and cached pages). */
 export function fsckSystem(system: System): void {
   const found: Found = { small: new Map(), huge: new Map() };
+  system.machine.smp.check();
   for (const mm of system.mms) {
     mm.check();
     checkSpace(mm, found);

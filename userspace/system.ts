@@ -197,6 +197,7 @@ export class System {
     mm.pgt.destroy();
     this.mms.delete(mm);
     this.objects.give(this.objects.mm, mm.object);
+    this.machine.smp.forget(mm);
     this.machine.rmap.owners.release(mm.id);
   }
 
@@ -245,13 +246,13 @@ export class System {
   }
 
   flushTlb(mm: Mm, start: number, end: number): void {
-    this.machine.tlb?.flushRange(mm, start, end);
+    this.machine.smp.flushRange(mm, start, end);
   }
   flushTlbPage(mm: Mm, va: number): void {
-    this.machine.tlb?.flushPage(mm, va);
+    this.machine.smp.flushPage(mm, va);
   }
   flushTlbSpace(mm: Mm): void {
-    this.machine.tlb?.flushSpace(mm);
+    this.machine.smp.flushSpace(mm);
   }
 
   /** Bytes of RAM in the allocator's hands. */
