@@ -1,6 +1,7 @@
 // The kernel layer's public face.
 export * from './types.ts';
 export * from './errors.ts';
+export * from './ports.ts';
 export { PhysMem } from './physmem.ts';
 export { MemMap, pageFlagNames } from './page.ts';
 export { type BootConfig, type BootedMemory, bootMemory } from './boot.ts';

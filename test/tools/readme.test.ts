@@ -1,0 +1,44 @@
+// The README holds true: its program runs and prints what it says, its commands work.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { spawnSync } from 'node:child_process';
+import { pagewalk, scratch, writeText } from '../support/cli.ts';
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const dist = new URL('../../dist/', import.meta.url);
+const [folder, remove] = scratch();
+afterAll(remove);
+
+describe('README', () => {
+  test('the program prints what its last comment says', () => {
+    const code = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+    const said = /\/\/ (0x.*)\n$/.exec(code)?.[1];
+    const file = join(folder, 'program.ts');
+    writeFileSync(file, code);
+    const hooks = new URL('tools/typescript/hooks.js', dist).href;
+    const runner = `const { importUserFile } = await import('${hooks}'); await importUserFile('${file}');`;
+    const main = writeText(folder, 'main.mjs', runner);
+    const run = spawnSync(process.execPath, [main], { encoding: 'utf8' });
+    expect(run.stderr).toBe('');
+    expect(run.stdout.trim()).toBe(said);
+  });
+
+  test('every command of the program stands in the table, and the other way round', () => {
+    const table = [...readme.matchAll(/^\| `(\w+)[ `]/gm)].map((m) => m[1]);
+    const help = [...pagewalk('--help').out.matchAll(/^ {2}(\w+) /gm)].map((m) => m[1]);
+    expect([...new Set(table)].sort()).toEqual(help.filter((c) => c !== 'help').sort());
+  });
+
+  test('the commands of the first minute work', () => {
+    const minute = /## The first minute([\s\S]*?)## /.exec(readme)?.[1] ?? '';
+    const commands = [...minute.matchAll(/^ {4}npx pagewalk (.*)$/gm)].map((m) => m[1].split(' '));
+    expect(commands.length).toBeGreaterThanOrEqual(3);
+    for (const args of commands) {
+      const { code, err } = pagewalk(...args);
+      expect(err).toBe('');
+      expect(code).toBe(0);
+    }
+  });
+});
