@@ -3,7 +3,7 @@
 //
 // Changing tables in memory changes nothing that a TLB or a paging-structure cache already holds:
 // whoever removes a mapping or a right flushes, with invlpg(), invpcid(), loadSpace() or
-// flushAll(), on every CPU that may hold it (tlbflush.ts).
+// flushAll(), on every CPU that may hold it (smp.ts).
 // Source: Intel SDM volume 3, 2.5 (control registers), 4.10.4 (invalidation).
 
 import { assert } from './errors.ts';
@@ -97,7 +97,6 @@ export class CpuState {
   /** Changes control bits (CR0, CR4, EFER); empties the TLB, as a change of these bits may. */
   control(bits: Partial<CpuFeatures>): void {
     this.walker.control(bits);
-    this.setPdeTag();
     this.flushAll();
   }
 
@@ -132,19 +131,20 @@ export class CpuState {
     this.space = space;
     walker.root = space.root;
     walker.pcid = pcid;
-    this.setPdeTag();
     if (noFlush && walker.features.pcide) this.tlb.flushFront();
     else {
       this.tlb.flush(pcid, false);
-      walker.flush(pcid);
+      walker.flush();
     }
+    this.setPdeTag();
   }
 
   /** INVLPG: drops the page of `va`, global too, and the paging-structure caches of this PCID. */
   invlpg(va: number): void {
     this.tlb.pageFlushes++;
     this.tlb.dropPage(va | 0, hiOf(va), this.walker.pcid);
-    this.walker.flush(this.walker.pcid);
+    this.walker.flush();
+    this.setPdeTag();
   }
 
   /** INVPCID. Type 0: an address of a PCID; 1: a PCID; 2: everything; 3: all but global entries. */
@@ -153,13 +153,15 @@ export class CpuState {
       this.tlb.pageFlushes++;
       this.tlb.dropPage(va | 0, hiOf(va), pcid);
     } else this.tlb.flush(type === 1 ? pcid : -1, type === 2);
-    this.walker.flush(type < 2 ? pcid : -1);
+    this.walker.flush();
+    this.setPdeTag();
   }
 
   /** Drops every entry, global ones included (a toggle of CR4.PGE). */
   flushAll(): void {
     this.tlb.flush(-1, true);
-    this.walker.flush(-1);
+    this.walker.flush();
+    this.setPdeTag();
   }
 
   /** The FAULT_* of the last access that failed, cleared by the reading. */
@@ -172,6 +174,6 @@ export class CpuState {
   /** The straight line of miss() serves the direct form, with NXE on: bit 63 is then no error. */
   private setPdeTag(): void {
     const straight = this.tlb.l2 === null && this.walker.features.nxe;
-    this.pdeTag = straight ? (this.walker.pcid << 1) | 1 : NO_TAG;
+    this.pdeTag = straight ? this.walker.pde.stamp(this.walker.pcid) : NO_TAG;
   }
 }

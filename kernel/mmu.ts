@@ -193,9 +193,15 @@ export class Cpu extends CpuState {
    * @returns FAULT_*; `fault` is left as it was.
    */
   access(va: VirtAddr, access: number): FaultResult {
+    const [lo, hi] = [va | 0, hiOf(va)];
+    const front = (access & PF_USER) !== 0 ? this.tlb.userFront : this.tlb.kernelFront;
+    const fetch = (access & PF_INSTR) !== 0;
+    const k = fetch ? FRONT_WORDS + ((lo >>> 11) & FETCH_MASK) : (lo >>> 10) & FRONT_MASK;
+    const tag = fetch ? k : (access & PF_WRITE) !== 0 ? k + 1 : k;
+    if (front[tag] === (lo & TAG_8) && front[fetch ? k + 1 : k + 2] === hi) return FAULT_OK;
     const before = this.fault;
     this.fault = FAULT_OK;
-    this.resolve(va | 0, hiOf(va), access);
+    this.resolve(lo, hi, access);
     const result = this.fault;
     this.fault = before;
     return result;

@@ -71,7 +71,8 @@ const RSVD_LO_1G = 0x3fffe000;
 
 /**
  * One paging-structure cache: direct-mapped, from the upper bits of an address to a table. By slot
- * four words: upper bits of lo | PCID << 1 | 1, hi, the table's frame, the rights so far.
+ * four words: upper bits of lo | stamp, hi, the table's frame, the rights so far. The stamp is the
+ * PCID << 1 | 1 and above it a number that changes with each flush, which thus costs nothing.
  */
 export class StructureCache {
   readonly rec: Int32Array;
@@ -79,7 +80,7 @@ export class StructureCache {
   readonly mask: number;
   hits = 0;
   private readonly level: number;
-  private used = false;
+  private generation = 0;
 
   /** @param level of the entries that it holds: 2 for PDEs, 3 PDPTEs, 4 PML4Es. */
   constructor(entries: number, level: number) {
@@ -103,16 +104,17 @@ export class StructureCache {
     rec[r + 1] = this.keyOf(hi);
     rec[r + 2] = table;
     rec[r + 3] = rights;
-    this.used = true;
   }
 
-  /** Empties the entries of a PCID, or all (-1). */
-  flush(pcid: number): void {
-    if (!this.used) return;
-    for (let r = 0; r < this.rec.length; r += 4) {
-      if (pcid < 0 || ((this.rec[r] >> 1) & 0xfff) === pcid) this.rec[r] = 0;
-    }
-    this.used = pcid >= 0;
+  /** Forgets everything: of all PCIDs, which is more than some flushes ask for. */
+  flush(): void {
+    this.generation = (this.generation + 1) & 0xff;
+    if (this.generation === 0) this.rec.fill(0); // the number comes around
+  }
+
+  /** The low bits of the tags that are good now under a PCID. */
+  stamp(pcid: number): number {
+    return (this.generation << 13) | (pcid << 1) | 1;
   }
 
   private indexOf(lo: number, hi: number): number {
@@ -122,7 +124,7 @@ export class StructureCache {
 
   private tagOf(lo: number, pcid: number): number {
     const upper = this.level === 2 ? lo & -0x200000 : this.level === 3 ? lo & -0x40000000 : 0;
-    return upper | (pcid << 1) | 1;
+    return upper | this.stamp(pcid);
   }
 
   private keyOf(hi: number): number {
@@ -168,11 +170,11 @@ export class Walker {
     this.rsvdHi = this.features.nxe ? RSVD_HI_MASK : RSVD_HI_MASK | _PAGE_NX_HI;
   }
 
-  /** Empties the paging-structure caches of a PCID, or of all (-1). */
-  flush(pcid: number): void {
-    this.pde.flush(pcid);
-    this.pdpte.flush(pcid);
-    this.pml4e.flush(pcid);
+  /** Empties the paging-structure caches. */
+  flush(): void {
+    this.pde.flush();
+    this.pdpte.flush();
+    this.pml4e.flush();
   }
 
   /**
