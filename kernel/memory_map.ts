@@ -104,23 +104,24 @@ export function ramFrames(rows: readonly E820Row[]): PfnRange[] {
     .filter(({ startPfn, endPfn }) => startPfn < endPfn);
 }
 
-/** Cuts RAM into nodes of so many bytes each; the last takes what is left. */
+/** Nodes begin and end at multiples of the largest block, so that no block belongs to two. */
+const NODE_ALIGN = 1024;
+
+/** Cuts RAM into nodes of about so many bytes each; the last takes what is left. */
 export function splitNodes(ram: readonly PfnRange[], nodeBytes: readonly number[]): PfnRange[] {
   const out: PfnRange[] = [];
   let node = 0;
-  let room = Math.floor(nodeBytes[0] / PAGE_SIZE);
+  let room = nodeBytes[0] / PAGE_SIZE;
   for (const range of ram) {
     let start = range.startPfn;
     while (start < range.endPfn) {
-      if (room <= 0 && node < nodeBytes.length - 1) {
-        node++;
-        room = Math.floor(nodeBytes[node] / PAGE_SIZE);
-      }
-      const end =
-        node === nodeBytes.length - 1 ? range.endPfn : Math.min(range.endPfn, start + room);
-      out.push({ startPfn: start, endPfn: end, node });
-      room -= end - start;
-      start = end;
+      const last = node === nodeBytes.length - 1;
+      const cut = last ? Infinity : Math.round((start + room) / NODE_ALIGN) * NODE_ALIGN;
+      const end = Math.min(range.endPfn, cut);
+      if (end > start) out.push({ startPfn: start, endPfn: end, node });
+      room -= Math.max(0, end - start);
+      if (end === cut) room = nodeBytes[++node] / PAGE_SIZE;
+      start = Math.max(start, end);
     }
   }
   return out;

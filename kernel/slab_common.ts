@@ -172,7 +172,8 @@ export class SlabHeap {
     const power = (spec.objsize & (spec.objsize - 1)) === 0;
     const align = kmalloc && power ? Math.min(spec.objsize, PAGE_SIZE) : 8;
     // sizes in the table are those with everything included
-    this.create({ name: spec.name, size: spec.objsize, align, flags: spec.flags | SLAB_NO_MERGE });
+    const size = spec.objsize - ((spec.flags & SLAB_TYPESAFE) !== 0 ? 8 : 0); // the pointer behind
+    this.create({ name: spec.name, size, align, flags: spec.flags | SLAB_NO_MERGE });
   }
 
   private mergeable(size: number, align: number, flags: number): SlabCache | undefined {

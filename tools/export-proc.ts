@@ -5,6 +5,8 @@
 //     DIR/PID/maps smaps smaps_rollup stat statm status cmdline comm pagemap
 //     DIR/stat uptime loadavg version swaps mounts cpuinfo       what clients want to see besides
 //
+//     DIR/proc -> .                      for clients that look for a /proc below what they are given
+//
 // pagemap is sparse: eight bytes a page at page number * 8, so its size says nothing.
 // Source: Linux 6.18 fs/proc, fs/proc/page.c stable_page_flags(), task_mmu.c pagemap_read(), man 5 proc.
 
@@ -70,6 +72,7 @@ export function exportProc(system: System, dir: string): void {
   for (const task of system.tasks.values()) {
     if (task.pid === task.tgid) exportTask(task, join(dir, String(task.pid)));
   }
+  link('.', join(dir, 'proc'));
   const first = [...system.tasks.keys()][0];
   if (first !== undefined) link(String(first), join(dir, 'self'));
 }

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { InputError } from '../../kernel/index.ts';
 import { recordingPath } from '../examples.ts';
+import { exportProc } from '../export-proc.ts';
 import { imageProcess, writeRamImage, type ImageProcess } from '../image.ts';
 import { lineReached, openReplay, parseLineNumber, parseSize, runTo } from '../replay/open.ts';
 import { number } from '../replay/summary.ts';
@@ -11,6 +12,7 @@ import type { Replayer } from '../replay/replayer.ts';
 interface Options {
   readonly at?: number;
   readonly image?: string;
+  readonly proc?: string;
   readonly json: boolean;
   readonly ram?: number;
 }
@@ -21,23 +23,35 @@ const RAM = 2 ** 30;
 export function register(program: Command): void {
   program
     .command('export')
-    .description('the machine for other tools: its RAM as a raw image, with CR3 of each process')
+    .description('the machine for other tools: its RAM as a raw image, or a /proc tree')
     .argument('<recording>', 'a recording, or the name of an example')
     .option('--image <file>', 'RAM, raw from physical address 0')
+    .option('--proc <dir>', 'a /proc tree for smem, free, vmstat, slabtop, ps, pmap')
     .option('--at <line>', 'after this line (default: just before a process ends)', parseLineNumber)
     .option('--ram <size>', 'RAM of the machine', parseSize, RAM)
     .option('--json', 'print each process with its CR3 and every page it maps', false)
     .action(async (path: string, options: Options) => {
-      if (options.image === undefined) {
-        throw new InputError('', 'export: say what to write: --image FILE');
+      if (options.image === undefined && options.proc === undefined) {
+        throw new InputError('', 'export: say what to write: --image FILE or --proc DIR');
       }
       const replayer = await openReplay(recordingPath(path), options.ram);
       runTo(replayer, options.at);
-      writeImage(replayer, options.image);
+      if (options.proc !== undefined) writeProc(replayer, options.proc);
+      if (options.image !== undefined) writeImage(replayer, options.image);
       const processes = imageProcesses(replayer);
+      const names = [options.image, options.proc].filter((name) => name !== undefined).join(', ');
       if (options.json) process.stdout.write(`${JSON.stringify({ processes })}\n`);
-      else process.stdout.write(summary(options.image, processes, lineReached(replayer)));
+      else process.stdout.write(summary(names, processes, lineReached(replayer)));
     });
+}
+
+function writeProc(replayer: Replayer, dir: string): void {
+  try {
+    exportProc(replayer.kernel.system, dir);
+  } catch (e) {
+    if (e instanceof Error && 'code' in e) throw new InputError(dir, `cannot write: ${e.message}`);
+    throw e;
+  }
 }
 
 function writeImage(replayer: Replayer, path: string): void {
@@ -65,5 +79,5 @@ function summary(path: string, processes: readonly ImageProcess[], line: number)
   const lines = processes.map(
     (p) => `  process ${p.id}: CR3 ${p.cr3}, ${number(p.present.length)} pages mapped`,
   );
-  return `${path}: RAM after line ${line}\n${lines.join('\n')}\n`;
+  return `${path}: the machine after line ${line}\n${lines.join('\n')}\n`;
 }

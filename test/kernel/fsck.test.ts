@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import { fsckKernel } from '../../kernel/fsck.ts';
+import { GFP_KERNEL, __GFP_COMP } from '../../kernel/gfp.ts';
+import { Machine } from '../../kernel/machine.ts';
+import { PG_buddy } from '../../kernel/page.ts';
+
+describe('fsck of a machine', () => {
+  const fresh = (): Machine => new Machine({ ram: 128 * 2 ** 20, cpus: 2 });
+
+  test('a machine that has just booted is sound, and all of its RAM has an owner', () => {
+    const machine = fresh();
+    const census = fsckKernel(machine);
+    expect(census.used).toBe(0);
+    const total = (Object.values(census) as number[]).reduce((a, b) => a + b, 0);
+    expect(total).toBe(2 ** 15 - 1 - 96); // page 0, and 640 KiB to 1 MiB
+  });
+
+  test('what is allocated is found under its owner', () => {
+    const machine = fresh();
+    const before = fsckKernel(machine);
+    machine.alloc.alloc(GFP_KERNEL | __GFP_COMP, 4);
+    machine.slab.cache('task_struct').alloc();
+    machine.vmalloc.vmalloc(10_000, 'test');
+    const after = fsckKernel(machine);
+    expect(after.used).toBe(16);
+    expect(after.slab - before.slab).toBe(8);
+    expect(after.vmalloc).toBe(3);
+  });
+
+  // each line breaks one thing; the check must see it
+  test.each<[string, (machine: Machine, pfn: number) => void, RegExp]>([
+    ['a frame without an owner', (m, pfn) => m.pages.setRefcount(pfn, 0), /frame \d+ is lost/],
+    ['a mark of a free block', (m, pfn) => m.pages.setFlags(pfn, PG_buddy), /./],
+    ['a count of free frames', (m) => void (m.alloc.tables.freePages[1] -= 1), /freePages is/],
+    ['a free list', (m) => void (m.alloc.tables.lists.length[40] = 3), /list 40/],
+    ['a slab free pointer', breakSlab, /free list of slab|pointer is corrupt/],
+    ['a guard page', breakGuard, /vmalloc area of test/],
+  ])('%s: found', (_, damage, message) => {
+    const machine = fresh();
+    const pfn = machine.alloc.alloc(GFP_KERNEL, 0);
+    machine.slab.cache('kmalloc-64').alloc();
+    machine.vmalloc.vmalloc(4096, 'test');
+    fsckKernel(machine);
+    damage(machine, pfn);
+    expect(() => fsckKernel(machine)).toThrow(message);
+  });
+});
+
+function breakSlab(machine: Machine): void {
+  const object = machine.slab.cache('kmalloc-64').alloc();
+  machine.slab.cache('kmalloc-64').free(object);
+  machine.slab.fill(object + 32, 4, 0x55);
+}
+
+function breakGuard(machine: Machine): void {
+  const [area] = machine.vmalloc.areas;
+  Object.assign(area, { size: area.size - 4096 });
+}
