@@ -50,6 +50,8 @@ interface Context {
 export class Smp {
   /** The CPU that runs now. */
   current = 0;
+  /** Flushes so far, of any space: who keeps what a translation gave looks whether it moved on. */
+  flushes = 0;
   private readonly contexts: (Context | undefined)[];
   private readonly generations = new WeakMap<AddressSpace, number>();
   private readonly mem: PhysMem;
@@ -89,6 +91,7 @@ export class Smp {
   flushRange(space: AddressSpace, start: number, end: number): void {
     const pages = Math.ceil((end - start) / PAGE_SIZE);
     if (pages <= 0) return;
+    this.flushes++;
     const before = this.generation(space);
     this.generations.set(space, before + 1);
     this.contexts.forEach((context, id) => {

@@ -20,8 +20,13 @@ export interface Memory {
   readonly words: Int32Array;
   /** The same store as bytes: 4 * index of the word. */
   readonly bytes: Uint8Array;
+  /** Changes whenever an index that touch() gave may no longer hold: compare it before a kept one
+   * is used. */
+  readonly epoch: number;
   /** Makes the page of `va` present (and writable, its entry dirty, if `write`); see above. */
   touch(va: number, write: boolean): number;
+  /** touch() of an address in its two words, as a pointer lies in memory. */
+  touchWords(lo: number, hi: number, write: boolean): number;
 
   load8(va: number): number;
   store8(va: number, value: number): void;

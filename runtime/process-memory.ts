@@ -9,6 +9,7 @@
 //
 // Source: Linux 6.18 fs/binfmt_elf.c, arch/x86/entry/vdso/vma.c (addresses without randomisation).
 
+import type { Smp } from '../kernel/smp.ts';
 import { PF_USER, PF_WRITE } from '../kernel/ports.ts';
 import type { Cpu } from '../kernel/mmu.ts';
 import { hiOf, PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
@@ -54,6 +55,8 @@ export class ProcessMemory implements Memory {
   /** How often each system call was made, by name. */
   readonly calls: Record<string, number> = {};
   private readonly sys: Syscalls;
+  private readonly smp: Smp;
+  private nrCalls = 0;
 
   constructor(system: System, task: Task) {
     const { machine } = system;
@@ -63,6 +66,7 @@ export class ProcessMemory implements Memory {
     this.bytes = machine.mem.bytes;
     this.sys = new Syscalls(system);
     this.cpu = machine.smp.run(task.mm);
+    this.smp = machine.smp;
     this.enter();
   }
 
@@ -70,6 +74,17 @@ export class ProcessMemory implements Memory {
     if (this.cpu.space !== this.task.mm) this.enter();
     const at = this.cpu.touch(va | 0, hiOf(va), write);
     return at >= 0 ? at : this.refused(va);
+  }
+
+  touchWords(lo: number, hi: number, write: boolean): number {
+    if (this.cpu.space !== this.task.mm) this.enter();
+    const at = this.cpu.touch(lo, hi, write);
+    return at >= 0 ? at : this.refused(hi * 2 ** 32 + (lo >>> 0));
+  }
+
+  /** Moves on with each system call of ours, and with each flush of any space. */
+  get epoch(): number {
+    return this.nrCalls + this.smp.flushes;
   }
 
   /** The task gets the CPU: another one had it. */
@@ -173,6 +188,7 @@ export class ProcessMemory implements Memory {
   }
 
   private count(name: string): void {
+    this.nrCalls++;
     this.calls[name] = (this.calls[name] ?? 0) + 1;
   }
 }

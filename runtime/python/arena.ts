@@ -51,6 +51,7 @@ const DUMMY_SIZE_IDX = 0xffff;
 const MAP_TOP_LENGTH = 1 << 15;
 const MAP_MID_LENGTH = 1 << 15;
 const MAP_BOT_LENGTH = 1 << 14;
+const LEAF_CACHE = 64;
 
 /** Plain mmap and munmap: what CPython does by default. */
 export class MmapArenas implements ArenaAllocator {
@@ -81,6 +82,10 @@ export class Arenas {
   private readonly vars: number;
   private readonly nfp2lasta: number;
   private readonly mapRoot: number;
+  /** Where the leaves of the map lie that were looked at last, by chunk, until the epoch changes. */
+  private readonly leafChunk = new Int32Array(LEAF_CACHE).fill(-1);
+  private readonly leafIndex = new Int32Array(LEAF_CACHE);
+  private leafEpoch = -1;
   /** ntimes_arena_allocated, narenas_highwater, narenas_currently_allocated, nodes: in `vars`. */
 
   constructor(mem: Memory, raw: RawAllocator, data: StaticData, profile: Profile) {
@@ -201,23 +206,39 @@ export class Arenas {
   }
 
   private mapCovers(p: number): boolean {
+    const chunk = (p / 1048576) | 0; // below 2^27 for a user address
+    const k = chunk & (LEAF_CACHE - 1);
+    const isKnown = this.leafChunk[k] === chunk && this.leafEpoch === this.mem.epoch;
+    const bot = isKnown ? this.leafIndex[k] : this.findLeaf(chunk, k);
+    if (bot < 0) return false;
+    const w = this.mem.words;
+    const tail = p & 0xfffff;
+    const tailHi = w[bot];
+    return tail < w[bot + 1] || (tailHi !== 0 && tail >= tailHi);
+  }
+
+  /** Walks the tree to a chunk's leaf. @returns the index of its word, -1 if there is none. */
+  private findLeaf(chunk: number, k: number): number {
     const m = this.mem;
     const w = m.words;
-    const chunk = (p / 1048576) | 0; // below 2^27 for a user address
     const top = m.touch(this.mapRoot + (chunk >>> 29) * 8, false);
     const midLo = w[top];
     const midHi = w[top + 1];
-    if ((midLo | midHi) === 0) return false;
+    if ((midLo | midHi) === 0) return -1;
     const midAt = midHi * 4294967296 + (midLo >>> 0) + ((chunk >>> 14) & (MAP_MID_LENGTH - 1)) * 8;
     const mid = m.touch(midAt, false);
     const botLo = w[mid];
     const botHi = w[mid + 1];
-    if ((botLo | botHi) === 0) return false;
+    if ((botLo | botHi) === 0) return -1;
     const at = botHi * 4294967296 + (botLo >>> 0) + (chunk & (MAP_BOT_LENGTH - 1)) * 8;
     const bot = m.touch(at, false);
-    const tail = p & 0xfffff;
-    const tailHi = w[bot];
-    return tail < w[bot + 1] || (tailHi !== 0 && tail >= tailHi);
+    if (this.leafEpoch !== m.epoch) {
+      this.leafChunk.fill(-1);
+      this.leafEpoch = m.epoch;
+    }
+    this.leafChunk[k] = chunk;
+    this.leafIndex[k] = bot;
+    return bot;
   }
 
   /** Before 3.10: reads memory that may not be ours, which is why debuggers disliked it. */
@@ -351,6 +372,7 @@ export class Arenas {
   /** An arena that is not aligned covers the tail of one chunk and the head of the next. */
   private markUsed(address: number, used: boolean): boolean {
     const m = this.mem;
+    this.leafEpoch = -1; // a leaf that was read only may move when it is written
     const hi = this.coverage(address, used);
     if (hi === 0) return false;
     const tail = address & (this.arenaSize - 1);

@@ -60,7 +60,8 @@ export class DictValues {
     return this.core.mem.load8(values);
   }
 
-  private at(values: number, i: number): number {
+  /** Address of the i-th value. */
+  at(values: number, i: number): number {
     return values + 8 * i + (this.isInline ? 8 : 0);
   }
   get(values: number, i: number): number {

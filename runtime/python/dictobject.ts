@@ -297,8 +297,8 @@ export class Dicts {
     for (let i = 0; i < n; i++) {
       const value = this.valueAt(op, table, i);
       if (value === 0) continue;
-      visitor.visit(value);
-      if (withKeys) visitor.visit(keys.key(table, i));
+      this.core.visitOne(value, visitor);
+      if (withKeys) this.core.visitOne(keys.key(table, i), visitor);
     }
   }
 

@@ -66,18 +66,35 @@ export class GcLists {
     return this.mem.load64(head) === head;
   }
   append(gc: number, head: number): void {
-    const last = this.prev(head);
-    this.setPrev(gc, last);
-    this.setNext(last, gc);
-    this.setNext(gc, head);
-    this.setPrev(head, gc);
+    const m = this.mem;
+    const w = m.words;
+    const lo = gc | 0;
+    const hi = (gc / HI) | 0;
+    const h = m.touch(head, true);
+    const last = m.touchWords(w[h + 2] & ~FLAGS, w[h + 3], true);
+    const g = m.touch(gc, true);
+    w[g + 2] = (w[h + 2] & ~FLAGS) | (w[g + 2] & FLAGS);
+    w[g + 3] = w[h + 3];
+    w[last] = lo;
+    w[last + 1] = hi;
+    w[g] = head | 0;
+    w[g + 1] = (head / HI) | 0;
+    w[h + 2] = lo;
+    w[h + 3] = hi;
   }
   /** Takes a node out of its ring; the node's own words are left. */
   unlink(gc: number): void {
-    const prev = this.prev(gc);
-    const next = this.next(gc);
-    this.setNext(prev, next);
-    this.setPrev(next, prev);
+    const m = this.mem;
+    const w = m.words;
+    const g = m.touch(gc, false);
+    const nextLo = w[g] & ~FLAGS;
+    const prevLo = w[g + 2] & ~FLAGS;
+    const prev = m.touchWords(prevLo, w[g + 3], true);
+    w[prev] = nextLo;
+    w[prev + 1] = w[g + 1];
+    const next = m.touchWords(nextLo, w[g + 1], true);
+    w[next + 2] = prevLo | (w[next + 2] & FLAGS);
+    w[next + 3] = w[g + 3];
   }
   move(gc: number, head: number): void {
     this.unlink(gc);

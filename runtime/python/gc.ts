@@ -24,13 +24,13 @@
 // the incremental collector of 3.14 (incremental.ts has it).
 
 import { assert } from '../../kernel/errors.ts';
-import { COLLECTING, FINALIZED, GcLists, UNREACHABLE } from './gc-list.ts';
-import { KIND_DICT, KIND_TUPLE, KIND_WEAKREF, type ObjectCore, type Visitor } from './object.ts';
+import { COLLECTING, FINALIZED, GcLists } from './gc-list.ts';
+import { GcScan } from './gc-scan.ts';
+import { KIND_DICT, KIND_TUPLE, KIND_WEAKREF, type ObjectCore } from './object.ts';
 
 export const NUM_GENERATIONS = 3;
 const GENERATION_BYTES = 24; // head of 16, threshold, count
 const PERMANENT = NUM_GENERATIONS;
-const HI = 4294967296;
 
 /** gc.set_debug() flags. */
 export const DEBUG_STATS = 1;
@@ -65,71 +65,6 @@ export interface CollectorHelp {
   saveGarbage(op: number): void;
 }
 
-/** Steps 2 and 3 as visitors. */
-class Subtract implements Visitor {
-  private readonly core: ObjectCore;
-  constructor(core: ObjectCore) {
-    this.core = core;
-  }
-  visit(op: number): void {
-    const { core } = this;
-    if (!core.isGc(op)) return;
-    const m = core.mem;
-    const i = m.touch(op - 8, true);
-    if ((m.words[i] & COLLECTING) !== 0) m.words[i] -= 4;
-  }
-}
-
-class Reach implements Visitor {
-  list = 0;
-  private readonly core: ObjectCore;
-  private readonly lists: GcLists;
-  constructor(core: ObjectCore, lists: GcLists) {
-    this.core = core;
-    this.lists = lists;
-  }
-  visit(op: number): void {
-    const { core, lists } = this;
-    if (!core.isGc(op)) return;
-    const m = core.mem;
-    const w = m.words;
-    const gc = op - 16;
-    const i = m.touch(gc, true);
-    if ((w[i + 2] & COLLECTING) === 0) return;
-    if ((w[i] & UNREACHABLE) !== 0) {
-      // It was moved to unreachable; it is not, so it goes back to the end of the list.
-      const prev = lists.prev(gc);
-      const p = m.touch(prev, true);
-      w[p] = w[i]; // the flag with it
-      w[p + 1] = w[i + 1];
-      lists.setPrev(lists.next(gc), prev);
-      lists.append(gc, this.list);
-      w[i + 2] = 4 | (w[i + 2] & 3);
-      w[i + 3] = 0;
-    } else if (w[i + 2] >> 2 === 0) w[i + 2] += 4;
-  }
-}
-
-/** Marks what objects with legacy finalizers reach. */
-class ReachLegacy implements Visitor {
-  list = 0;
-  private readonly core: ObjectCore;
-  private readonly lists: GcLists;
-  constructor(core: ObjectCore, lists: GcLists) {
-    this.core = core;
-    this.lists = lists;
-  }
-  visit(op: number): void {
-    if (!this.core.isGc(op)) return;
-    const gc = op - 16;
-    const flags = this.lists.flags(gc);
-    if ((flags & COLLECTING) === 0) return;
-    const at = this.core.mem.load32(gc + 8);
-    this.core.mem.store32(gc + 8, at & ~COLLECTING);
-    this.lists.move(gc, this.list);
-  }
-}
-
 export class Collector {
   readonly lists: GcLists;
   enabled = true;
@@ -153,9 +88,9 @@ export class Collector {
   /** generations[3] and the permanent one; then heads of lists that live on C's stack. */
   private readonly base: number;
   private readonly heads: number;
-  private readonly subtract: Subtract;
-  private readonly reach: Reach;
-  private readonly reachLegacy: ReachLegacy;
+  private readonly scan: GcScan;
+  /** Code of the program ran during this collection. */
+  private ranCode = false;
 
   constructor(core: ObjectCore) {
     this.core = core;
@@ -167,9 +102,7 @@ export class Collector {
       this.setThreshold(i, core.profile.thresholds[i] ?? 0);
       this.stats.push({ collections: 0, collected: 0, uncollectable: 0 });
     }
-    this.subtract = new Subtract(core);
-    this.reach = new Reach(core, this.lists);
-    this.reachLegacy = new ReachLegacy(core, this.lists);
+    this.scan = new GcScan(core, this.lists);
   }
 
   /** Head of a generation's list; generation 3 is the permanent one. */
@@ -226,10 +159,10 @@ export class Collector {
   /** Takes a container off its list, if it is on one. */
   untrack(op: number): void {
     const gc = op - 16;
-    if (!this.lists.isTracked(gc)) return;
-    this.lists.unlink(gc);
     const m = this.core.mem;
     const i = m.touch(gc, true);
+    if ((m.words[i] | m.words[i + 1]) === 0) return;
+    this.lists.unlink(gc);
     m.words[i] = 0;
     m.words[i + 1] = 0;
     m.words[i + 2] &= FINALIZED;
@@ -315,6 +248,7 @@ export class Collector {
 
   private collectMain(generation: number): Collection {
     const { lists } = this;
+    this.ranCode = false;
     const unreachable = this.heads;
     const legacy = this.heads + 16;
     const final = this.heads + 32;
@@ -362,78 +296,22 @@ export class Collector {
   // steps 1 to 3 -----------------------------------------------------------------------------
 
   private deduceUnreachable(base: number, unreachable: number, generation: number): void {
-    this.updateRefs(base);
+    this.scan.updateRefs(base);
     this.step('copy', generation);
-    this.subtractRefs(base);
+    this.scan.subtractRefs(base);
     this.step('subtract', generation);
     this.lists.initHead(unreachable);
-    this.moveUnreachable(base, unreachable);
+    this.scan.moveUnreachable(base, unreachable);
     this.step('sort', generation);
-  }
-
-  private updateRefs(head: number): void {
-    const m = this.core.mem;
-    const w = m.words;
-    for (let gc = this.lists.next(head); gc !== head;) {
-      const refs = m.load32(gc + 16);
-      assert(refs > 0, 'a tracked object has a reference');
-      const i = m.touch(gc, true);
-      w[i + 2] = (refs << 2) | COLLECTING | (w[i + 2] & FINALIZED);
-      w[i + 3] = 0;
-      gc = w[i + 1] * HI + ((w[i] & ~3) >>> 0);
-    }
-  }
-
-  private subtractRefs(head: number): void {
-    const { core, lists } = this;
-    for (let gc = lists.next(head); gc !== head; gc = lists.next(gc)) {
-      const op = gc + 16;
-      core.ops[core.kindOf(op)].traverse?.(op, this.subtract);
-    }
-  }
-
-  private moveUnreachable(young: number, unreachable: number): void {
-    const { core, lists } = this;
-    const m = core.mem;
-    const w = m.words;
-    this.reach.list = young;
-    let prev = young;
-    let gc = lists.next(young);
-    while (gc !== young) {
-      const i = m.touch(gc, true);
-      if (w[i + 2] >> 2 !== 0) {
-        const op = gc + 16;
-        core.ops[core.kindOf(op)].traverse?.(op, this.reach);
-        w[i + 2] = (prev | 0) + (w[i + 2] & FINALIZED);
-        w[i + 3] = (prev / HI) | 0;
-        prev = gc;
-      } else {
-        const p = m.touch(prev, true);
-        w[p] = w[i];
-        w[p + 1] = w[i + 1];
-        const last = lists.prev(unreachable);
-        lists.setNext(last, gc + UNREACHABLE);
-        lists.setPrev(gc, last);
-        lists.setNext(gc, unreachable + UNREACHABLE);
-        m.store64(unreachable + 8, gc);
-      }
-      gc = lists.next(prev);
-    }
-    m.store64(young + 8, prev);
-    lists.setNext(unreachable, lists.next(unreachable));
   }
 
   // step 4 -----------------------------------------------------------------------------------
 
   private untrackTuples(head: number): void {
-    this.forEach(head, (op) => {
-      if (this.core.kindOf(op) === KIND_TUPLE) this.help.maybeUntrackTuple(op);
-    });
+    this.scan.forKind(head, KIND_TUPLE, this.help.maybeUntrackTuple);
   }
   private untrackDicts(head: number): void {
-    this.forEach(head, (op) => {
-      if (this.core.kindOf(op) === KIND_DICT) this.help.maybeUntrackDict(op);
-    });
+    this.scan.forKind(head, KIND_DICT, this.help.maybeUntrackDict);
   }
   /** Calls visit for each object of a list; visit may take that object off it. */
   forEach(head: number, visit: (op: number) => void): void {
@@ -449,19 +327,14 @@ export class Collector {
   private moveLegacy(unreachable: number, legacy: number): void {
     const { core, lists } = this;
     lists.initHead(legacy);
-    const isLegacy = !core.profile.safeFinalization;
-    for (let gc = lists.next(unreachable); gc !== unreachable;) {
-      const next = lists.next(gc);
-      lists.setNext(gc, next);
-      if (isLegacy && core.ops[core.kindOf(gc + 16)].hasFinalizer?.(gc + 16) === true) {
-        core.mem.store32(gc + 8, core.mem.load32(gc + 8) & ~COLLECTING);
-        lists.move(gc, legacy);
-      }
-      gc = next;
-    }
-    this.reachLegacy.list = legacy;
-    for (let gc = lists.next(legacy); gc !== legacy; gc = lists.next(gc))
-      core.ops[core.kindOf(gc + 16)].traverse?.(gc + 16, this.reachLegacy);
+    this.scan.clearUnreachable(unreachable);
+    if (core.profile.safeFinalization) return;
+    this.forEach(unreachable, (op) => {
+      if (core.ops[core.kindOf(op)].hasFinalizer?.(op) !== true) return;
+      this.scan.clearCollecting(op - 16);
+      lists.move(op - 16, legacy);
+    });
+    this.scan.reachLegacy(legacy);
   }
 
   private handleLegacy(legacy: number, old: number): number {
@@ -482,7 +355,7 @@ export class Collector {
     const { core, help, lists } = this;
     const toCall = this.heads + 48;
     lists.initHead(toCall);
-    this.forEach(unreachable, (op) => {
+    this.scan.forWeakKinds(unreachable, (op) => {
       const kind = core.kindOf(op);
       if (kind === KIND_WEAKREF) help.clearRef(op);
       const list = core.ops[kind].weakrefs?.(op) ?? 0;
@@ -498,6 +371,7 @@ export class Collector {
     let freed = 0;
     while (!lists.isEmpty(toCall)) {
       const gc = lists.next(toCall);
+      this.ranCode = true;
       help.callback(gc + 16);
       core.decref(gc + 16);
       if (lists.next(toCall) === gc) lists.move(gc, old);
@@ -508,6 +382,7 @@ export class Collector {
 
   private finalizeGarbage(unreachable: number): void {
     const { core, lists } = this;
+    if (!this.scan.hasFinalizers(unreachable)) return; // each would go to a list and back
     const seen = this.heads + 64;
     lists.initHead(seen);
     while (!lists.isEmpty(unreachable)) {
@@ -519,21 +394,24 @@ export class Collector {
       if (ops.hasFinalizer?.(op) !== true) continue;
       this.setFinalized(op);
       core.incref(op);
+      this.ranCode = true;
       ops.finalize(op);
       core.decref(op);
     }
     lists.merge(seen, unreachable);
   }
 
+  /** Finds out again what is unreachable. Where no code ran, nothing can have changed. */
   private handleResurrected(unreachable: number, still: number, old: number): void {
-    const { core, lists } = this;
-    this.forEach(unreachable, (op) => {
-      core.mem.store32(op - 8, core.mem.load32(op - 8) & ~COLLECTING);
-    });
+    const { lists } = this;
+    if (!this.ranCode && this.onStep === null) {
+      lists.initHead(still);
+      lists.merge(unreachable, still);
+      return;
+    }
+    this.forEach(unreachable, (op) => this.scan.clearCollecting(op - 16));
     this.deduceUnreachable(unreachable, still, -1);
-    this.forEach(still, (op) => {
-      lists.setNext(op - 16, lists.next(op - 16));
-    });
+    this.scan.clearUnreachable(still);
     lists.merge(unreachable, old);
   }
 
@@ -552,7 +430,7 @@ export class Collector {
         }
       }
       if (lists.next(garbage) !== gc) continue;
-      core.mem.store32(gc + 8, core.mem.load32(gc + 8) & ~COLLECTING);
+      this.scan.clearCollecting(gc);
       lists.move(gc, old); // it may die later
     }
   }

@@ -202,12 +202,8 @@ export class Lists {
   }
 
   private traverse(op: number, visitor: Visitor): void {
-    const m = this.core.mem;
-    const items = m.load64(op + 24);
-    for (let i = this.length(op) - 1; i >= 0; i--) {
-      const item = m.load64(items + 8 * i);
-      if (item !== 0) visitor.visit(item);
-    }
+    const items = this.core.mem.load64(op + 24);
+    this.core.visitArray(items, this.length(op), true, visitor);
   }
 }
 

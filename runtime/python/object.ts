@@ -17,15 +17,18 @@
 // Source: CPython 3.11 Include/object.h, Objects/object.c _PyTrash_*; 3.12 Include/object.h.
 
 import { assert } from '../../kernel/errors.ts';
-import type { Memory } from '../memory.ts';
+import type { CachedMemory } from '../cached-memory.ts';
 import type { Collector } from './gc.ts';
 import type { Obmalloc } from './obmalloc.ts';
 import type { Profile } from './profile.ts';
 import type { StaticData } from './static-data.ts';
 
-/** Called for every object that an object refers to. */
+/** Called for every object that an object refers to, its address in two words. */
 export interface Visitor {
-  visit(op: number): void;
+  visit(lo: number, hi: number): void;
+  /** Visits what `count` pointers refer to, NULLs left out, that lie within one page: at word
+   * `index` of the store, and every `step` words from there. */
+  visitRow(index: number, count: number, step: number): void;
 }
 
 /** What the table of types holds for each kind of object. */
@@ -76,6 +79,7 @@ const NR_KINDS = 14;
 
 const TYPE_BYTES = 416;
 const TP_DEALLOC = 48;
+export const TYPE_CACHE_MASK = 63;
 /** Where the table of entry points pretends to lie; only its low word is stored and compared. */
 const TEXT_BASE = 0x00401000;
 const UNWIND_LEVEL = 50;
@@ -83,7 +87,7 @@ const C_RECURSION_LIMIT = 10000;
 const HEADROOM = 50;
 
 export class ObjectCore {
-  readonly mem: Memory;
+  readonly mem: CachedMemory;
   readonly data: StaticData;
   readonly profile: Profile;
   readonly obmalloc: Obmalloc;
@@ -92,7 +96,10 @@ export class ObjectCore {
   observer: AllocObserver | null = null;
   /** Rows of the table of types, by kind. */
   readonly ops: TypeOps[] = [];
-  private readonly gcKinds = new Uint8Array(NR_KINDS);
+  readonly knownLo = new Int32Array(TYPE_CACHE_MASK + 1);
+  readonly knownHi = new Int32Array(TYPE_CACHE_MASK + 1);
+  readonly knownKind = new Uint8Array(TYPE_CACHE_MASK + 1);
+  readonly gcKinds = new Uint8Array(NR_KINDS);
   private readonly staticTypes = new Float64Array(NR_KINDS);
   /** Objects that are being taken down, outermost first, and how far each has come. */
   private dying = new Float64Array(64);
@@ -101,7 +108,7 @@ export class ObjectCore {
   private trashDepth = 0;
   private trashLater = 0;
 
-  constructor(mem: Memory, data: StaticData, profile: Profile, obmalloc: Obmalloc) {
+  constructor(mem: CachedMemory, data: StaticData, profile: Profile, obmalloc: Obmalloc) {
     this.mem = mem;
     this.data = data;
     this.profile = profile;
@@ -163,8 +170,49 @@ export class ObjectCore {
     return this.mem.load64(op + 8);
   }
   kindOf(op: number): number {
+    const i = this.mem.touch(op + 8, false);
+    return this.kindOfType(this.mem.words[i], this.mem.words[i + 1]);
+  }
+  /** The kind of a type's objects; the types that were asked for last are remembered. */
+  kindOfType(lo: number, hi: number): number {
+    const k = (lo >>> 5) & TYPE_CACHE_MASK;
+    if (this.knownLo[k] === lo && this.knownHi[k] === hi) return this.knownKind[k];
+    const kind = (this.mem.load32(hi * 4294967296 + (lo >>> 0) + TP_DEALLOC) - TEXT_BASE) >> 4;
+    this.knownLo[k] = lo;
+    this.knownHi[k] = hi;
+    this.knownKind[k] = kind;
+    return kind;
+  }
+  /** kindOf() for an address in two words. */
+  kindAt(lo: number, hi: number): number {
     const m = this.mem;
-    return (m.load32(m.load64(op + 8) + TP_DEALLOC) - TEXT_BASE) >> 4;
+    // An address of the old 8-byte alignment can have its type on the next page.
+    const isSplit = (lo & 0xfff) === 0xff8;
+    const i = isSplit ? m.touchWords(lo + 8, hi, false) - 2 : m.touchWords(lo, hi, false);
+    return this.kindOfType(m.words[i + 2], m.words[i + 3]);
+  }
+  /** Whether objects of a kind have a collector's head. */
+  isGcKind(kind: number): boolean {
+    return this.gcKinds[kind] !== 0;
+  }
+
+  /** Visits `count` references that lie in a row from `at` on, last to first if `backwards`; NULLs
+   * are left out. Looks a page up once. */
+  visitArray(at: number, count: number, backwards: boolean, visitor: Visitor): void {
+    const m = this.mem;
+    for (let done = 0; done < count;) {
+      const from = backwards ? at + 8 * (count - done - 1) : at + 8 * done;
+      const offset = from & 0xfff;
+      const inPage = backwards ? (offset >>> 3) + 1 : (4096 - offset) >>> 3;
+      const n = count - done < inPage ? count - done : inPage;
+      visitor.visitRow(m.touch(from, false), n, backwards ? -2 : 2);
+      done += n;
+    }
+  }
+
+  /** Visits one object by its address. */
+  visitOne(op: number, visitor: Visitor): void {
+    visitor.visit(op | 0, (op / 4294967296) | 0);
   }
   isGc(op: number): boolean {
     return this.gcKinds[this.kindOf(op)] !== 0;
@@ -210,11 +258,13 @@ export class ObjectCore {
   drop(op: number): boolean {
     const m = this.mem;
     const i = m.touch(op, true);
-    const n = m.words[i];
+    const w = m.words;
+    const n = w[i];
     if (n < 0) return false;
-    m.words[i] = n - 1;
+    w[i] = n - 1;
     if (n !== 1) return false;
-    const kind = this.kindOf(op);
+    const isSplit = (op & 0xfff) === 0xff8;
+    const kind = isSplit ? this.kindOf(op) : this.kindOfType(w[i + 2], w[i + 3]);
     if (this.gcKinds[kind] === 0) {
       this.ops[kind].dealloc(op, 0);
       return false;

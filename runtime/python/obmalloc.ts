@@ -31,6 +31,7 @@ import type { StaticData } from './static-data.ts';
 
 export const POOL_OVERHEAD = 48;
 const HI = 4294967296;
+const PAGE_MASK = 511;
 
 export class Obmalloc {
   readonly arenas: Arenas;
@@ -44,6 +45,14 @@ export class Obmalloc {
   private readonly alignShift: number;
   private readonly threshold: number;
   private readonly poolMask: number;
+  /** Low word of the pretended pool header of class 0. */
+  private readonly headLo: number;
+  private readonly headHi: number;
+  private epoch = -1;
+  private usedIndex = 0;
+  private readonly hotLo = new Int32Array(PAGE_MASK + 1);
+  private readonly hotHi = new Int32Array(PAGE_MASK + 1);
+  private readonly hotIndex = new Int32Array(PAGE_MASK + 1);
 
   constructor(mem: Memory, raw: RawAllocator, data: StaticData, profile: Profile) {
     this.mem = mem;
@@ -53,7 +62,9 @@ export class Obmalloc {
     this.threshold = profile.smallRequestThreshold;
     this.poolMask = (1 << profile.poolBits) - 1;
     this.classes = this.threshold >> this.alignShift;
-    this.usedpools = data.variable(this.classes * 16, 16);
+    this.usedpools = data.variable(this.classes * 16, 1024); // within one page
+    this.headLo = (this.usedpools - 16) | 0;
+    this.headHi = Math.floor(this.usedpools / HI);
     for (let i = 0; i < this.classes; i++) {
       const pair = this.usedpools + 16 * i;
       mem.store64(pair, pair - 16);
@@ -73,19 +84,22 @@ export class Obmalloc {
     const szidx = (bytes - 1) >> this.alignShift;
     const m = this.mem;
     const w = m.words;
-    const pair = this.usedpools + szidx * 16;
-    const u = m.touch(pair, false);
-    const pool = w[u + 1] * HI + (w[u] >>> 0);
-    if (pool === pair - 16) return this.newPool(szidx, bytes);
-    const p = m.touch(pool, true);
+    if (m.epoch !== this.epoch) this.refresh();
+    const u = this.usedIndex + szidx * 4;
+    const poolLo = w[u];
+    if (poolLo === this.headLo + szidx * 16) return this.newPool(szidx, bytes);
+    const k = (poolLo >>> 12) & PAGE_MASK;
+    const isHot = this.hotLo[k] === poolLo && this.hotHi[k] === w[u + 1];
+    const p = isHot ? this.hotIndex[k] : this.heat(poolLo, w[u + 1]);
     w[p]++;
-    const block = w[p + 3] * HI + (w[p + 2] >>> 0);
-    const b = m.touch(block, false);
+    const lowWord = w[p + 2];
+    const block = w[p + 3] * HI + (lowWord >>> 0);
+    const b = this.indexOf(lowWord, w[p + 3]);
     const lo = w[b];
     const hi = w[b + 1];
     w[p + 2] = lo;
     w[p + 3] = hi;
-    if ((lo | hi) === 0) this.extend(pool, p);
+    if ((lo | hi) === 0) this.extend(p, poolLo, w[u + 1]);
     return block;
   }
 
@@ -112,21 +126,50 @@ export class Obmalloc {
     }
     const m = this.mem;
     const w = m.words;
-    const pool = block - (block & this.poolMask);
-    const p = m.touch(pool, true);
-    const b = m.touch(block, true);
+    if (m.epoch !== this.epoch) this.refresh();
+    const lowWord = block | 0;
+    const highWord = (block / HI) | 0;
+    const p = this.indexOf(lowWord & ~this.poolMask, highWord);
+    const b = this.indexOf(lowWord, highWord);
     const lo = w[p + 2];
     const hi = w[p + 3];
     w[b] = lo;
     w[b + 1] = hi;
-    w[p + 2] = block | 0;
-    w[p + 3] = (block / HI) | 0;
+    w[p + 2] = lowWord;
+    w[p + 3] = highWord;
     const left = --w[p];
-    if ((lo | hi) === 0) this.linkUsed(pool, w[p + 9]);
+    if ((lo | hi) === 0) this.linkUsed(p, lowWord & ~this.poolMask, highWord);
     else if (left === 0) {
-      this.unlinkUsed(pool);
-      this.arenas.givePool(pool);
+      this.unlinkUsed(p);
+      this.arenas.givePool(block - (block & this.poolMask));
     }
+  }
+
+  // Pages of pools that were written lately: where they lie in the store, by their low page number,
+  // until the epoch changes. (A block that malloc() only reads was written when it was freed, or
+  // when the block before it was handed out.)
+
+  /** The index of an address's word; its page is written. */
+  private indexOf(lo: number, hi: number): number {
+    const page = lo & ~0xfff;
+    const k = (lo >>> 12) & PAGE_MASK;
+    const isHot = this.hotLo[k] === page && this.hotHi[k] === hi;
+    return (isHot ? this.hotIndex[k] : this.heat(page, hi)) + ((lo & 0xfff) >>> 2);
+  }
+
+  private heat(lo: number, hi: number): number {
+    const k = (lo >>> 12) & PAGE_MASK;
+    const at = this.mem.touchWords(lo, hi, true);
+    this.hotLo[k] = lo;
+    this.hotHi[k] = hi;
+    this.hotIndex[k] = at;
+    return at;
+  }
+
+  private refresh(): void {
+    this.hotLo.fill(1); // no page starts there
+    this.usedIndex = this.mem.touch(this.usedpools, true);
+    this.epoch = this.mem.epoch;
   }
 
   /** Resizes; keeps the block if the new size fills more than three quarters of its class. */
@@ -175,38 +218,47 @@ export class Obmalloc {
   }
 
   /** The free list ran out: carves a block, or takes the full pool off its class. */
-  private extend(pool: number, p: number): void {
-    const m = this.mem;
-    const w = m.words;
+  private extend(p: number, poolLo: number, poolHi: number): void {
+    const w = this.mem.words;
     const offset = w[p + 10];
-    if (offset <= w[p + 11]) {
-      const next = pool + offset;
-      w[p + 2] = next | 0;
-      w[p + 3] = (next / HI) | 0;
-      w[p + 10] = offset + this.sizeOf(w[p + 9]);
-      m.store64(next, 0);
+    if (offset > w[p + 11]) {
+      this.unlinkUsed(p);
       return;
     }
-    this.unlinkUsed(pool);
+    const next = poolLo + offset; // a pool is aligned to its size: no carry
+    w[p + 2] = next;
+    w[p + 3] = poolHi;
+    w[p + 10] = offset + ((w[p + 9] + 1) << this.alignShift);
+    const n = this.indexOf(next, poolHi);
+    w[n] = 0;
+    w[n + 1] = 0;
   }
 
-  private unlinkUsed(pool: number): void {
-    const m = this.mem;
-    const next = m.load64(pool + 16);
-    const prev = m.load64(pool + 24);
-    m.store64(next + 24, prev);
-    m.store64(prev + 16, next);
+  /** Takes the pool whose header is at p off its list. */
+  private unlinkUsed(p: number): void {
+    const w = this.mem.words;
+    const next = this.indexOf(w[p + 4] + 24, w[p + 5]);
+    const prev = this.indexOf(w[p + 6] + 16, w[p + 7]);
+    w[next] = w[p + 6];
+    w[next + 1] = w[p + 7];
+    w[prev] = w[p + 4];
+    w[prev + 1] = w[p + 5];
   }
 
   /** A full pool got a free block: it goes to the front of its class. */
-  private linkUsed(pool: number, szidx: number): void {
-    const m = this.mem;
-    const head = this.usedpools + szidx * 16 - 16;
-    const next = m.load64(head + 16);
-    m.store64(pool + 16, next);
-    m.store64(pool + 24, head);
-    m.store64(next + 24, pool);
-    m.store64(head + 16, pool);
+  private linkUsed(p: number, poolLo: number, poolHi: number): void {
+    const w = this.mem.words;
+    const szidx = w[p + 9];
+    const u = this.usedIndex + szidx * 4;
+    const next = this.indexOf(w[u] + 24, w[u + 1]);
+    w[p + 4] = w[u];
+    w[p + 5] = w[u + 1];
+    w[p + 6] = this.headLo + szidx * 16;
+    w[p + 7] = this.headHi;
+    w[next] = poolLo;
+    w[next + 1] = poolHi;
+    w[u] = poolLo;
+    w[u + 1] = poolHi;
   }
 
   /** No pool of the class has a free block: takes one from an arena. */

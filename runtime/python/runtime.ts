@@ -3,6 +3,7 @@
 // The parts know each other only through what is handed to them here. Objects are named by their
 // addresses; functions that make one return a new reference, which the caller owns.
 
+import { CachedMemory } from '../cached-memory.ts';
 import type { Memory } from '../memory.ts';
 import { Malloc } from '../libc/malloc.ts';
 import { DictKeys, type KeyOps } from './dict-keys.ts';
@@ -44,7 +45,7 @@ export interface FreeLists {
 }
 
 export class PythonRuntime {
-  readonly mem: Memory;
+  readonly mem: CachedMemory;
   readonly profile: Profile;
   readonly data: StaticData;
   readonly libc: Malloc;
@@ -61,8 +62,9 @@ export class PythonRuntime {
   /** gc.garbage, a list; made when first needed. */
   garbage = 0;
 
-  /** @param mem the memory of an empty process. */
-  constructor(mem: Memory, version: ProfileName = '3.11') {
+  /** @param memory the memory of an empty process. */
+  constructor(memory: Memory, version: ProfileName = '3.11') {
+    const mem = new CachedMemory(memory);
     this.mem = mem;
     this.profile = profiles[version];
     this.data = new StaticData(mem, DATA_BYTES);

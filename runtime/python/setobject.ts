@@ -265,6 +265,6 @@ export class Sets {
   }
 
   private traverse(op: number, visitor: Visitor): void {
-    this.forEach(op, (key) => visitor.visit(key));
+    this.forEach(op, (key) => this.core.visitOne(key, visitor));
   }
 }

@@ -124,10 +124,7 @@ export class Tuples {
   }
 
   private traverse(op: number, visitor: Visitor): void {
-    for (let i = this.length(op) - 1; i >= 0; i--) {
-      const item = this.item(op, i);
-      if (item !== 0) visitor.visit(item);
-    }
+    this.core.visitArray(op + 24, this.length(op), true, visitor);
   }
 
   /** Takes a tuple off its generation if no item can be part of a cycle. */

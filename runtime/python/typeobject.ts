@@ -379,21 +379,15 @@ export class Instances {
   private traverse(op: number, visitor: Visitor): void {
     const { core } = this;
     const cls = this.classOf(op);
-    for (const slot of cls.slotNames.values()) {
-      const value = core.mem.load64(op + slot);
-      if (value !== 0) visitor.visit(value);
+    if (cls.keys === 0) {
+      core.visitArray(op + 16, cls.slotNames.size, false, visitor);
+      return;
     }
-    if (cls.keys === 0) return;
     const values = this.valuesOf(op, cls);
-    if (values !== 0) {
-      const n = this.nrValues(cls, values);
-      for (let i = 0; i < n; i++) {
-        const value = this.values.get(values, i);
-        if (value !== 0) visitor.visit(value);
-      }
-    }
+    if (values !== 0)
+      core.visitArray(this.values.at(values, 0), this.nrValues(cls, values), false, visitor);
     const dict = this.dictOf(op);
-    if (dict !== 0) visitor.visit(dict);
+    if (dict !== 0) core.visitOne(dict, visitor);
   }
 
   private clear(op: number): void {

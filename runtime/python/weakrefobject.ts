@@ -29,7 +29,7 @@ export class Weakrefs {
       dealloc: (op) => this.dealloc(op),
       traverse: (op, visitor) => {
         const callback = this.callbackOf(op);
-        if (callback !== 0) visitor.visit(callback);
+        if (callback !== 0) core.visitOne(callback, visitor);
       },
       clear: (op) => this.clear(op),
       sizeOf: () => this.bytes,

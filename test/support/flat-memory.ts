@@ -50,6 +50,7 @@ export class FlatMemory implements Memory {
   readonly bytes: Uint8Array;
   /** How often each system call was made, by name. */
   readonly calls: Record<string, number> = {};
+  epoch = 0;
   /** Set to [] to record each system call as a line of strace's text. */
   log: string[] | null = null;
   private readonly top: number;
@@ -87,6 +88,10 @@ export class FlatMemory implements Memory {
     if (this.tlbPage[index] === page) slot = this.tlbSlot[index] ?? 0;
     else slot = this.fill(va, page, index, write);
     return slot * PAGE_WORDS + ((va & 0xfff) >>> 2);
+  }
+
+  touchWords(lo: number, hi: number, write: boolean): number {
+    return this.touch(hi * 2 ** 32 + (lo >>> 0), write);
   }
 
   private fill(va: number, page: number, index: number, write: boolean): number {
@@ -282,6 +287,7 @@ export class FlatMemory implements Memory {
   }
 
   private count(name: string, args: string, result: number): void {
+    this.epoch++;
     this.calls[name] = (this.calls[name] ?? 0) + 1;
     this.log?.push(`${name}(${args}) = ${result > 0 ? hex(result) : String(result)}`);
   }
