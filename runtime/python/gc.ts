@@ -308,10 +308,10 @@ export class Collector {
   // step 4 -----------------------------------------------------------------------------------
 
   private untrackTuples(head: number): void {
-    this.scan.forKind(head, KIND_TUPLE, this.help.maybeUntrackTuple);
+    this.scan.forKind(head, KIND_TUPLE, (op) => this.help.maybeUntrackTuple(op));
   }
   private untrackDicts(head: number): void {
-    this.scan.forKind(head, KIND_DICT, this.help.maybeUntrackDict);
+    this.scan.forKind(head, KIND_DICT, (op) => this.help.maybeUntrackDict(op));
   }
   /** Calls visit for each object of a list; visit may take that object off it. */
   forEach(head: number, visit: (op: number) => void): void {
