@@ -36,7 +36,8 @@ import { VM_NOHUGEPAGE, VM_SPECIAL, type Vma } from './vma.ts';
 /** MADV_COLLAPSE of the whole huge pages in [start, end). @throws SysError EINVAL, ENOMEM */
 export function collapseRange(vma: Vma, start: number, end: number): void {
   if ((vma.flags & (VM_NOHUGEPAGE | VM_SPECIAL)) !== 0) throw new SysError(EINVAL);
-  if (!vma.isAnonymous) throw new SysError(EINVAL);
+  if (!vma.isAnonymous || vma.anonVma === null) throw new SysError(EINVAL);
+  if (alignDown(vma.end - PMD_SIZE, PMD_SIZE) < vma.start) throw new SysError(EINVAL);
   const first = alignUp(start, PMD_SIZE);
   const stop = alignDown(end, PMD_SIZE);
   let failed = 0;

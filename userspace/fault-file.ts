@@ -15,7 +15,7 @@
 // do_fault_around(), finish_fault(); mm/filemap.c: filemap_map_pages().
 
 import { GFP_HIGHUSER_MOVABLE } from '../kernel/gfp.ts';
-import { PG_dirty, PG_readahead, PG_swapbacked } from '../kernel/page.ts';
+import { PG_dirty, PG_readahead, PG_uptodate, PG_swapbacked } from '../kernel/page.ts';
 import { FAULT_OK, FAULT_OOM, FAULT_SIGBUS, PF_WRITE, type FaultResult } from '../kernel/ports.ts';
 import { _PAGE_DIRTY, _PAGE_SPECIAL, pteHi, pteLo, pteNone } from '../kernel/pte.ts';
 import { mm_filemap_map_pages } from '../kernel/trace.ts';
@@ -68,7 +68,9 @@ function mapAround(vma: Vma, pmd: number, va: VirtAddr, window: number): boolean
   for (let i = from; i <= to;) {
     const pfn = inode.cache.get(i);
     const head = pfn === NO_PFN ? NO_PFN : pages.head(pfn);
-    if (head === NO_PFN || pages.hasFlags(head, PG_readahead) || isInFlight(vma, i)) {
+    const skip =
+      head === NO_PFN || (pages.flags(head) & (PG_readahead | PG_uptodate)) !== PG_uptodate;
+    if (skip || isInFlight(vma, i)) {
       i++;
       continue;
     }

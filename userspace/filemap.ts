@@ -6,7 +6,7 @@
 // mm/truncate.c. Contents of disk files that were never written are zeros.
 // Not modelled: the device's time.
 
-import { PG_dirty, PG_readahead } from '../kernel/page.ts';
+import { PG_dirty, PG_readahead, PG_uptodate } from '../kernel/page.ts';
 import { NR_FILE_MAPPED, NR_FILE_PAGES, NR_SHMEM, PGMAJFAULT } from '../kernel/stats.ts';
 import { mm_filemap_delete_from_page_cache } from '../kernel/trace.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
@@ -44,6 +44,8 @@ export function fetchPage(vma: Vma, index: number, flags: number): number {
   }
   if (cached !== NO_PFN) {
     const again = (flags & FAULT_TRIED) === 0 && readMarked(system, vma, file, index, cached);
+    // A page that is in the cache but was never read is read now; that counts as minor.
+    if (!again) system.machine.pages.setFlags(cached, PG_uptodate);
     return again ? FETCH_AGAIN : cached;
   }
   system.machine.stat.counts[PGMAJFAULT]++;
@@ -64,7 +66,11 @@ export function writeFile(
 ): void {
   const { mem, pages } = system.machine;
   const end = offset + length;
-  if (length > 0 && end > inode.size) inode.size = end;
+  if (length > 0 && end > inode.size) {
+    const edge = Math.floor(inode.size / PAGE_SIZE);
+    if (edge < Math.floor(offset / PAGE_SIZE)) touchEdge(system, inode, inode.size);
+    inode.size = end;
+  }
   for (let at = offset; at < end;) {
     const index = Math.floor(at / PAGE_SIZE);
     const stop = Math.min(end, (index + 1) * PAGE_SIZE);
@@ -73,7 +79,7 @@ export function writeFile(
     if (pfn === NO_PFN) return;
     const base = mem.writable(pfn) * 4;
     mem.bytes.fill(byte, base + (at % PAGE_SIZE), base + (at % PAGE_SIZE) + stop - at);
-    pages.setFlags(pages.head(pfn), PG_dirty);
+    pages.setFlags(pages.head(pfn), PG_dirty | PG_uptodate);
     at = stop;
   }
 }
@@ -114,9 +120,10 @@ function readBatch(system: System, file: File, at: number, end: number): number 
   // A batch ends behind the page that read-ahead marked.
   let i = index;
   let pfn = inode.cache.get(i);
+  if (pfn !== NO_PFN) pages.setFlags(pages.head(pfn), PG_uptodate);
   while (i + 1 < stop && pfn !== NO_PFN && !pages.hasFlags(pages.head(pfn), PG_readahead)) {
     const next = inode.cache.get(i + 1);
-    if (next === NO_PFN) break;
+    if (next === NO_PFN || !pages.hasFlags(pages.head(next), PG_uptodate)) break;
     pfn = next;
     i++;
   }
@@ -135,16 +142,30 @@ export function shmemPage(system: System, inode: Inode, index: number): Pfn {
 
 /** Sets a file's length: pages beyond it are unmapped everywhere and dropped (truncate_setsize()). */
 export function truncateFile(system: System, inode: Inode, size: number): void {
-  const shrinks = size < inode.size;
+  const old = inode.size;
   inode.size = size;
-  if (!shrinks) return;
+  if (size > old) touchEdge(system, inode, old);
+  if (size >= old) return;
   truncateCache(system, inode, Math.ceil(size / PAGE_SIZE));
+  touchEdge(system, inode, size);
   const tail = inode.cache.get(Math.floor(size / PAGE_SIZE));
   const kept = size % PAGE_SIZE;
   if (kept !== 0 && tail !== NO_PFN) {
     const at = system.machine.mem.writable(tail) * 4;
     system.machine.mem.bytes.fill(0, at + kept, at + PAGE_SIZE);
   }
+}
+
+/**
+ * The end of a disk file moves from or to the middle of a page: the rest of the block is to be
+ * zeros, so the page enters the cache. Over a hole it is not read (ext4_block_zero_page_range()).
+ */
+function touchEdge(system: System, inode: Inode, size: number): void {
+  const index = Math.floor(size / PAGE_SIZE);
+  if (inode.kind !== 'disk' || size % PAGE_SIZE === 0) return;
+  if (inode.cache.get(index) !== NO_PFN) return;
+  const pfn = addPage(system, inode, index, true);
+  if (pfn !== NO_PFN) system.machine.pages.clearFlags(pfn, PG_uptodate);
 }
 
 /** Drops the pages from `first` on, after unmapping them, private copies included. */

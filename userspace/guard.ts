@@ -21,8 +21,8 @@ export function installGuards(vma: Vma, start: number, end: number): void {
   if ((vma.flags & (VM_SPECIAL | VM_HUGETLB | VM_LOCKED)) !== 0) throw new SysError(EINVAL);
   const { mm } = vma;
   const { words } = mm.system.machine.mem;
-  // fork() copies tables only of mappings that have a family.
-  if (vma.isAnonymous) anonVmaPrepare(vma, mm.system.machine.rmap.owners);
+  // fork() copies tables only of mappings that have a family, so this one gets one, if shared too.
+  anonVmaPrepare(vma, mm.system.machine.rmap.owners);
   for (let va = start; va < end; va += PAGE_SIZE) {
     let pte = mm.pgt.pteAt(va);
     const taken = pte === NO_ENTRY ? !pmdIsFree(vma, va) : !pteNone(words[pte], words[pte + 1]);

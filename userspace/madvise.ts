@@ -10,7 +10,7 @@ import { PAGE_SIZE, pageUp, type VirtAddr } from '../kernel/types.ts';
 import { FAULT_OK, FAULT_OOM } from '../kernel/ports.ts';
 import { collapseRange } from './collapse.ts';
 import { punchHole } from './filemap.ts';
-import { faultIn, isPagePresent } from './gup.ts';
+import { faultIn, isPagePresent, touchForWrite } from './gup.ts';
 import { installGuards, removeGuards } from './guard.ts';
 import { freeLazily, pageOut } from './madvise-pages.ts';
 import { modifyVma } from './merge.ts';
@@ -44,7 +44,6 @@ import {
   MADV_WIPEONFORK,
 } from './mman.ts';
 import {
-  VM_ACCESS_FLAGS,
   VM_DONTCOPY,
   VM_DONTDUMP,
   VM_HUGEPAGE,
@@ -56,6 +55,7 @@ import {
   VM_NOHUGEPAGE,
   VM_PFNMAP,
   VM_RAND_READ,
+  VM_READ,
   VM_SEQ_READ,
   VM_SHARED,
   VM_SPECIAL,
@@ -100,6 +100,7 @@ export function doMadvise(mm: Mm, start: number, length: number, advice: number)
   const end = start + bytes;
   if (bytes === Infinity || (length !== 0 && bytes === 0)) throw new SysError(EINVAL);
   // Addresses of the kernel half are negative here: nothing is mapped there.
+  if (start < 0 && bytes > 0 && end >= 0) throw new SysError(EINVAL);
   if (end === start) return;
   if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
     populate(mm, start, end, advice === MADV_POPULATE_WRITE);
@@ -189,10 +190,8 @@ function advisedFlags(vma: Vma, advice: number): number {
     case MADV_UNMERGEABLE:
       return flags & ~VM_MERGEABLE;
     case MADV_HUGEPAGE:
-      if (isSpecial) throw new SysError(EINVAL);
       return (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
     default: // MADV_NOHUGEPAGE
-      if (isSpecial) throw new SysError(EINVAL);
       return (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
   }
 }
@@ -233,13 +232,15 @@ function populate(mm: Mm, start: number, end: number, write: boolean): void {
   for (const vma of mm.vmas.range(start, end)) {
     if (vma.start > at) throw new SysError(ENOMEM);
     const stop = Math.min(end, vma.end);
-    const wanted = write ? VM_WRITE : VM_ACCESS_FLAGS;
+    const wanted = write ? VM_WRITE : VM_READ;
     if ((vma.flags & wanted) === 0 || (vma.flags & (VM_IO | VM_PFNMAP)) !== 0) {
       throw new SysError(EINVAL);
     }
     for (let va = at; va < stop; va += PAGE_SIZE) {
-      if (isPagePresent(mm, va, write)) continue;
-      const result = faultIn(vma, va as VirtAddr, write, true);
+      const result = isPagePresent(mm, va, write)
+        ? FAULT_OK
+        : faultIn(vma, va as VirtAddr, write, true);
+      if (result === FAULT_OK && write) touchForWrite(mm, va);
       if (result !== FAULT_OK) throw new SysError(result === FAULT_OOM ? ENOMEM : EFAULT);
     }
     at = stop;

@@ -69,8 +69,10 @@ function lockAll(mm: Mm, flags: number): void {
 
 function applyToRange(mm: Mm, start: number, bytes: number, lock: number): void {
   const end = start + bytes;
-  if (start < 0 || end === Infinity || end < start) throw new SysError(EINVAL);
-  if (end === start) return;
+  if (bytes === 0) return;
+  // From the kernel half on a range may wrap round to 0; else nothing is mapped there.
+  if (end === Infinity || (start < 0 && end >= 0)) throw new SysError(EINVAL);
+  if (start < 0) throw new SysError(ENOMEM);
   const all = mm.vmas.range(start, end);
   if (all.length === 0 || all[0].start > start) throw new SysError(ENOMEM);
   let at = start;

@@ -2,7 +2,7 @@
 // Source: Linux 6.18 mm/msync.c, mm/mincore.c.
 
 import { EBUSY, EINVAL, ENOMEM, SysError } from '../kernel/errors.ts';
-import { PG_dirty } from '../kernel/page.ts';
+import { PG_dirty, PG_uptodate } from '../kernel/page.ts';
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import {
   _PAGE_DIRTY,
@@ -102,5 +102,7 @@ function isResident(vma: Vma, va: number): boolean {
     // A marker says nothing of what is behind it; other entries are of pages on the move.
     if (type !== SWP_PTE_MARKER) return true;
   }
-  return vma.file !== null && vma.file.inode.cache.get(vma.indexOf(va)) !== NO_PFN;
+  const { pages } = mm.system.machine;
+  const pfn = vma.file === null ? NO_PFN : vma.file.inode.cache.get(vma.indexOf(va));
+  return pfn !== NO_PFN && pages.hasFlags(pages.head(pfn), PG_uptodate);
 }

@@ -43,6 +43,8 @@ export function getUnmappedArea(
   flags: number,
 ): VirtAddr {
   if (length > TASK_SIZE) throw new SysError(ENOMEM);
+  // The kernel takes such an address for the error of whoever placed the mapping (IS_ERR_VALUE).
+  if ((flags & MAP_FIXED) !== 0 && addr < 0 && addr >= -4095) throw new SysError(-addr);
   let at: number;
   if (file !== null && file.inode.kind === 'disk') {
     at = hugeAligned(mm, addr, length, pgoff, flags);

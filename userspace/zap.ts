@@ -54,9 +54,8 @@ export function zapRange(vma: Vma, start: number, end: number, options = 0): voi
       splitHugePmd(mm, vma, pmd);
     }
     const kept = zapPtes(vma, pmd, va, next, options);
-    if ((options & ZAP_RECLAIM_TABLES) !== 0 && end - start >= PMD_SIZE && !kept) {
-      reclaimTable(mm, pmd, next - va === PMD_SIZE);
-    }
+    const whole = next - va === PMD_SIZE;
+    if ((options & ZAP_RECLAIM_TABLES) !== 0 && whole && !kept) reclaimTable(mm, pmd);
     va = next;
   }
   mm.system.flushTlb(mm, start, end);
@@ -114,15 +113,8 @@ function zapNotPresent(mm: Mm, lo: number, hi: number, options: number): boolean
   return true;
 }
 
-function reclaimTable(mm: Mm, pmd: number, whole: boolean): void {
-  const { words } = mm.system.machine.mem;
-  if ((words[pmd] & _PAGE_PRESENT) === 0) return;
-  const at = mm.pgt.pteIn(pmd, 0);
-  if (!whole) {
-    // The range covers a part of the table: it goes only if the rest is empty too.
-    const table = at;
-    for (let i = 0; i < 1024; i++) if (words[table + i] !== 0) return;
-  }
+function reclaimTable(mm: Mm, pmd: number): void {
+  if ((mm.system.machine.mem.words[pmd] & _PAGE_PRESENT) === 0) return;
   mm.pgt.freePteTable(mm.pgt.unhookPteTable(pmd));
 }
 

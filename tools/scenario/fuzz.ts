@@ -14,6 +14,7 @@ import { parseScenario } from './parse.ts';
 import { randomScenario } from './random.ts';
 import { Runner } from './run.ts';
 import { shrink } from './shrink.ts';
+import { TOP } from './topics.ts';
 
 export interface FuzzOptions {
   readonly n: number;
@@ -34,7 +35,9 @@ export function fuzz(linux: Target, options: FuzzOptions, say: (line: string) =>
     if (found === undefined) continue;
     failed++;
     const name = `found-${topic}-${options.seed}-${i}`;
-    const lines = shrink(text.trimEnd().split('\n'), (some) => differs(linux, some) !== undefined);
+    const fails = (some: readonly string[]): boolean =>
+      some.includes(TOP) && differs(linux, some) !== undefined;
+    const lines = shrink(text.trimEnd().split('\n'), fails);
     const last = differs(linux, lines);
     if (last === undefined) continue;
     const head = `# Random scenario ${name}, shrunk.`;

@@ -10,7 +10,7 @@ export function pathOf(vma: Vma): string {
   if (vma.special !== '') return vma.special;
   if (vma.file !== null) return vma.file.inode.path;
   const { mm } = vma;
-  if (vma.start <= mm.brk && vma.end >= mm.startBrk) return '[heap]';
+  if (vma.start < mm.brk && vma.end > mm.startBrk) return '[heap]';
   return vma.start <= mm.startStack && vma.end >= mm.startStack ? '[stack]' : '';
 }
 

@@ -6,7 +6,7 @@
 // and then the kernels must agree on the error. Every choice comes from the seeded generator.
 
 import { below, chance, pick, type Prng } from '../../kernel/prng.ts';
-import { ADVICE, MAP_EXTRA, PAGES, PROCESS_NAMES, PROT, TOPICS } from './topics.ts';
+import { ADVICE, TOP, MAP_EXTRA, PAGES, PROCESS_NAMES, PROT, TOPICS } from './topics.ts';
 
 interface Region {
   readonly name: string;
@@ -45,7 +45,7 @@ class Generator {
       this.lines.push(`machine(thp=${pick(this.prng, ['always', 'always', 'madvise'])})`);
     }
     // Keeps ranges that overshoot off the vdso, which lies right above the first mapping.
-    this.say('top = mmap(NULL, 1M, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)');
+    this.say(TOP);
     this.map();
     for (let i = 0; i < statements; i++) {
       this.proc =

@@ -93,6 +93,9 @@ export const PROT = [
   'PROT_READ|PROT_EXEC',
   'PROT_WRITE',
 ] as const;
+/** First statement: ranges that overshoot are to meet it, and not the vdso above it. */
+export const TOP =
+  'top = mmap(NULL, 65540K, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE, -1, 0)';
 export const MAP_EXTRA = [
   'MAP_NORESERVE',
   'MAP_STACK',
