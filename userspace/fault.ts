@@ -139,6 +139,7 @@ export function expandStack(vma: Vma, va: number): boolean {
     if (!grows && accessible && start - prev.end < STACK_GUARD_GAP) return false;
     if (prev.end > start) return false;
   }
+  anonVmaPrepare(vma, mm.system.machine.rmap.owners);
   const grow = (vma.start - start) / PAGE_SIZE;
   if (grow > vma.pgoff) return false;
   if (!mm.mayExpand(vma.flags, grow)) return false;

@@ -114,7 +114,7 @@ function remapTo(r: Remap): VirtAddr {
   let vma = mm.vmas.at(addr);
   if (vma === undefined) throw new SysError(EFAULT);
   if (newLen < r.oldLen) {
-    munmapRange(mm, addr + newLen, addr + r.oldLen);
+    doMunmap(mm, addr + newLen, r.oldLen - newLen);
     r.oldLen = newLen;
     vma = mm.vmas.at(addr);
     if (vma === undefined) throw new SysError(EFAULT);
@@ -137,7 +137,7 @@ function remapInPlace(r: Remap, vma: Vma): VirtAddr {
   const { mm, addr, newLen } = r;
   if (newLen === r.oldLen) return addr as VirtAddr;
   if (newLen < r.oldLen) {
-    munmapRange(mm, addr + newLen, addr + r.oldLen);
+    doMunmap(mm, addr + newLen, r.oldLen - newLen);
     return addr as VirtAddr;
   }
   const locked = (vma.flags & VM_LOCKED) !== 0;

@@ -160,7 +160,9 @@ export class RecordedFiles {
     if (file === undefined || file.mapped) return;
     file.mapped = true;
     if (file.record?.created !== true) return;
-    if (file.inode.size !== file.record.size) this.kernel.truncate(file.inode, file.record.size);
+    // What of it is cached, the line says too: growing makes no page.
+    if (file.inode.size > file.record.size) this.kernel.truncate(file.inode, file.record.size);
+    file.inode.size = file.record.size;
     this.preload(file.inode, file.record);
   }
 

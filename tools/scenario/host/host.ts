@@ -4,7 +4,8 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AccessResult, CallResult, Faults, MapLine } from '../observe.ts';
-import { FrameLabels, type MemoryUse, type PageLine, type Target } from '../observe.ts';
+import { FrameLabels, ProcessKilled, type MemoryUse } from '../observe.ts';
+import type { PageLine, Target } from '../observe.ts';
 import { hex } from '../run.ts';
 import type { Scenario } from '../syntax.ts';
 import { Driver } from './driver.ts';
@@ -205,6 +206,8 @@ export class HostTarget implements Target {
     const [signal = '0', code = '0', addr = '0', byte = '0'] = words;
     if (signal === '0') return { value: Number(byte) };
     const refused = SIGNAL_CODES[`${signal} ${code}`];
+    const at = BigInt(addr);
+    if (at >= 0x400000n && at < BRK0) throw new ProcessKilled('the program image is damaged');
     if (refused === undefined) throw new Error(`an unknown signal: ${signal} code ${code}`);
     return { value: 0, refused: { ...refused, addr: BigInt(addr) & MASK } };
   }
