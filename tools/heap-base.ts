@@ -76,6 +76,7 @@ const PAGE = 8192;
 /** Brings a runtime that has just booted into the state that `base` describes. */
 export function prepareHeap(go: GoRuntime, base: HeapBase): void {
   go.setGcPercent(-1);
+  go.heap.persistent.haveProcessor();
   // The program collected before, with some objects: all generations of mark bitmaps are in use.
   for (let i = 0; i < 4; i++) keep(go, PAGE, 0);
   for (let i = 0; i < 3; i++) go.collect();
@@ -157,10 +158,7 @@ function takeOver(go: GoRuntime, base: HeapBase): void {
   // The program's own stacks and globals are not modelled word by word: they cost this much to
   // scan.
   gc.roots = [
-    ...gc.roots.map((r) => ({
-      prepare: () => r.prepare(),
-      scan: (job: number) => (r.scan(job), 0),
-    })),
+    ...gc.roots,
     { prepare: () => 1, scan: () => base.globals_scan },
     { prepare: () => 1, scan: () => -base.stack_scan },
   ];

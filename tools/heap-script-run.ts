@@ -58,7 +58,6 @@ export class HeapScriptRunner {
     this.file = file;
     this.emit = emit;
     go.gc.stopTheWorld = script.modes.stw;
-    go.gc.lazySweep = script.modes.lazy;
     go.heap.spanFreed = (s) => {
       this.spanFreed(s);
     };

@@ -61,8 +61,6 @@ export class Gc implements AllocGc {
   cycles = 0;
   /** Collections that an allocation starts are complete when it goes on. */
   stopTheWorld = false;
-  /** No background sweep beyond its first batch: it waits for somebody to want spans. */
-  lazySweep = false;
   enabled = true;
   procs: readonly Proc[] = [];
   roots: readonly RootScanner[] = [];
@@ -74,7 +72,7 @@ export class Gc implements AllocGc {
   immortalBytes = 0;
   immortalScan = 0;
   /** Told before marking begins: pools are emptied. */
-  readonly clearPools: (() => void)[] = [];
+  readonly beforeStart: (() => void)[] = [];
   private readonly heap: Heap;
   private readonly marker: Marker;
   private readonly sweep: Sweep;
@@ -118,7 +116,7 @@ export class Gc implements AllocGc {
     this.resetMarks();
     this.heapStart = this.pacer.heapLive;
     this.sweep.finish();
-    for (const clear of this.clearPools) clear();
+    this.tell(this.beforeStart);
     this.cycles++;
     this.pacer.startCycle();
     this.phase = GC_MARK;
@@ -129,6 +127,14 @@ export class Gc implements AllocGc {
       if (p.tiny >= 0) this.marker.greyWord(p.tiny, 0);
     }
     this.onStart?.();
+  }
+
+  /** Calls listeners, whose allocations start no collection. */
+  private tell(listeners: readonly (() => void)[]): void {
+    const { enabled } = this;
+    this.enabled = false;
+    for (const listener of listeners) listener();
+    this.enabled = enabled;
   }
 
   private resetMarks(): void {
@@ -187,7 +193,7 @@ export class Gc implements AllocGc {
       return;
     }
     // The start of a cycle wakes the scavenger, which runs while marking does, with the old goals.
-    this.scavenger.background(Infinity);
+    this.scavenger.background();
     pacer.heapScanWork = marker.scanWork;
     pacer.endCycle();
     this.marking = false;
@@ -214,7 +220,8 @@ export class Gc implements AllocGc {
       stacks: pacer.lastStackScan,
       globals: pacer.globalsScan,
     });
-    if (!this.forced) this.backgroundSweep();
+    // The mark worker wakes the sweeper, which runs before the mutator does.
+    if (!this.forced) this.sweepBatch();
   }
 
   /** Goals changed: the pacer, the sweep's pace and the scavenger follow. */
@@ -225,20 +232,24 @@ export class Gc implements AllocGc {
     this.scavenger.pace();
   }
 
-  /** The background sweeper's turn: one batch if it is to be lazy, else all. */
-  private backgroundSweep(): void {
-    if (!this.lazySweep) {
-      if (!this.stopTheWorld) return; // its pace is the mutator's; see sweepAll
-      return;
-    }
-    for (let i = 0; i < this.heap.sys.profile.sweepBatch; i++) if (this.sweep.sweepOne() < 0) break;
+  /** The background sweeper's turn: one batch, then it yields. @returns whether work is left. */
+  sweepBatch(): boolean {
+    for (let i = 0; i < this.heap.sys.profile.sweepBatch; i++)
+      if (this.sweep.sweepOne() < 0) return this.rest();
+    return true;
+  }
+
+  /** Nothing is left to sweep: the buffers of the last mark are freed. */
+  private rest(): false {
+    this.marker.work.freeSome();
+    this.marker.work.freeDeadRings();
+    return false;
   }
 
   /** Sweeps everything, and the runtime's own goroutines come to rest: buffers are freed. */
   sweepAll(): void {
     while (this.sweep.sweepOne() >= 0);
-    this.marker.work.freeSome();
-    this.marker.work.freeDeadRings();
+    this.rest();
   }
 
   /** A complete collection and sweep, as runtime.GC. */

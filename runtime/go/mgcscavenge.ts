@@ -18,6 +18,9 @@ import { CHUNK_PAGES, clearRange, setRange } from './pallocbits.ts';
 import { HUGE_PAGE, PAGE_BYTES, PHYS_PAGE, S_FREE, S_INUSE, S_RELEASED } from './sys.ts';
 
 const QUANTUM = 64 << 10;
+/** Background work pauses after a millisecond; releasing a 4 KiB page takes about this long. */
+const WORK_NS = 1e6;
+const NS_PER_PAGE = 200;
 const RETAIN_EXTRA_PERCENT = 10;
 const REDUCE_EXTRA_PERCENT = 5;
 const PAGES_PER_HUGE = HUGE_PAGE / PAGE_BYTES;
@@ -76,10 +79,10 @@ export class Scavenger {
     if (todo > 0) this.releasedEager += this.scavenge(todo, force);
   }
 
-  /** Background work until the goals hold, at most `bytes`. @returns what was released. */
-  background(bytes: number): number {
+  /** A piece of background work: until the goals hold, or for a millisecond. @returns bytes. */
+  background(): number {
     let released = 0;
-    while (released < bytes && !this.reached) {
+    while ((released / PHYS_PAGE) * NS_PER_PAGE < WORK_NS && !this.reached) {
       const r = this.scavenge(QUANTUM, false);
       released += r;
       if (r < QUANTUM) break;

@@ -178,6 +178,7 @@ export class Heap {
   }
 
   private takeRecord(user: PageUser): number {
+    if (!this.persistent.hasProcessor) return this.newRecord();
     if (user.spanCache.length === 0) {
       for (let i = 0; i < SPAN_CACHE_REFILL; i++) user.spanCache.push(this.newRecord());
     }

@@ -13,13 +13,13 @@ import type { SpanTable } from './mspan.ts';
 import { S_GCMISC, type Sys } from './sys.ts';
 
 const BLOCK_ENTRIES = 512;
-const BLOCK_BYTES = 16 + 8 + BLOCK_ENTRIES * 8;
-const BLOCK_SPANS = 24;
 const SPINE_ENTRIES = 256;
 
 export class SpanSetPool {
   readonly sys: Sys;
   readonly spans: SpanTable;
+  /** Byte offset of the pointers in a block. */
+  readonly header: number;
   private readonly persistent: PersistentAlloc;
   private readonly blocks: number[] = [];
 
@@ -27,10 +27,16 @@ export class SpanSetPool {
     this.sys = sys;
     this.persistent = persistent;
     this.spans = spans;
+    this.header = sys.profile.setBlockHeader;
   }
 
   takeBlock(): number {
-    return this.blocks.pop() ?? this.persistent.alloc(BLOCK_BYTES, 64, S_GCMISC);
+    return this.blocks.pop() ?? this.newBlock();
+  }
+
+  private newBlock(): number {
+    const bytes = this.header + BLOCK_ENTRIES * 8;
+    return this.persistent.alloc(bytes, this.header >= 64 ? this.header : 64, S_GCMISC);
   }
 
   giveBlock(block: number): void {
@@ -64,7 +70,7 @@ export class SpanSet {
     const { mem } = this.pool.sys;
     const top = Math.floor(this.tail / BLOCK_ENTRIES);
     if (top === this.blocks.length) this.addBlock(top);
-    const at = this.blocks[top] + BLOCK_SPANS + (this.tail % BLOCK_ENTRIES) * 8;
+    const at = this.blocks[top] + this.pool.header + (this.tail % BLOCK_ENTRIES) * 8;
     mem.store64(at, this.pool.spans.record[s]);
     this.ring[this.tail & (this.ring.length - 1)] = s;
     this.tail++;
@@ -94,7 +100,7 @@ export class SpanSet {
     const s = this.ring[this.head & (this.ring.length - 1)];
     const at = this.head % BLOCK_ENTRIES;
     const block = Math.floor(this.head / BLOCK_ENTRIES);
-    this.pool.sys.mem.store64(this.blocks[block] + BLOCK_SPANS + at * 8, 0);
+    this.pool.sys.mem.store64(this.blocks[block] + this.pool.header + at * 8, 0);
     this.head++;
     if (at === BLOCK_ENTRIES - 1) this.dropBlock(block);
     return s;

@@ -34,6 +34,10 @@ export class PersistentAlloc {
     this.which = 1;
   }
 
+  get hasProcessor(): boolean {
+    return this.which === 1;
+  }
+
   /** Zeroed bytes for ever. @param align a power of two up to 8192. */
   alloc(bytes: number, align: number, kind: number): number {
     if (bytes >= MAX_BLOCK) return this.sys.alloc(bytes, kind);

@@ -27,6 +27,8 @@ export interface GoProfile {
   readonly mspanBytes: number;
   readonly mcacheBytes: number;
   readonly heapArenaBytes: number;
+  /** Header of a block of 512 spans in a span set; blocks are aligned to it, to 64 at least. */
+  readonly setBlockHeader: number;
   /** Offset of heapArena.spans in its record; what follows it is in this order. */
   readonly heapArenaSpans: number;
 
@@ -57,6 +59,22 @@ export interface GoProfile {
   readonly sweepBatch: number;
   readonly memoryLimit: boolean;
   readonly swissMaps: boolean;
+
+  // A program that has just started.
+  /** Bytes of globals and stacks that marking scans in a small program. */
+  readonly globalsScan: number;
+  readonly stackScan: number;
+  /** Spans of 32 KiB for stacks, and what was allocated: [count, bytes, pointer words, kept]. */
+  readonly bootStacks: number;
+  /** How many of the kinds of objects below come before the stacks. */
+  readonly bootBeforeStacks: number;
+  /** How many kinds are allocated before there is a processor. */
+  readonly bootWithoutProcessor: number;
+  /** Stack spans that come after the objects. */
+  readonly bootStacksLate: number;
+  readonly bootObjects: readonly (readonly [number, number, number, boolean])[];
+  /** The first allocation of a processor is a sample of the heap profile: its table is made. */
+  readonly firstSample: boolean;
 }
 
 const SHARED = {
@@ -74,6 +92,7 @@ export const go126: GoProfile = {
   mspanBytes: 160,
   mcacheBytes: 2296,
   heapArenaBytes: 69648,
+  setBlockHeader: 512,
   heapArenaSpans: 0,
   scavIndexBytes: 512 << 20,
   scavCounts: true,
@@ -85,6 +104,35 @@ export const go126: GoProfile = {
   limitHeadroomPercent: 3,
   sweepBatch: 10,
   swissMaps: true,
+  globalsScan: 677842,
+  stackScan: 2100,
+  bootStacks: 8,
+  bootBeforeStacks: 4,
+  bootWithoutProcessor: 8,
+  bootStacksLate: 2,
+  bootObjects: [
+    [1, 632, 79, false],
+    [1, 512, 64, false],
+    [6, 8, 1, true],
+    [10, 16, 2, true],
+    [1, 16384, 0, false],
+    [6, 16, 0, true],
+    [6, 24, 3, true],
+    [4, 32, 4, true],
+    [3, 48, 6, true],
+    [2, 48, 0, true],
+    [6, 64, 8, true],
+    [2, 80, 10, true],
+    [1, 96, 0, true],
+    [2, 112, 14, true],
+    [1, 128, 16, true],
+    [1, 224, 28, true],
+    [1, 256, 32, true],
+    [11, 480, 60, true],
+    [11, 1144, 0, true],
+    [3, 2048, 0, true],
+  ],
+  firstSample: true,
 };
 
 export const go119: GoProfile = {
@@ -97,6 +145,7 @@ export const go119: GoProfile = {
   mspanBytes: 144,
   mcacheBytes: 1200,
   heapArenaBytes: 2165776,
+  setBlockHeader: 24,
   heapArenaSpans: 2 << 20,
   scavIndexBytes: 8 << 20,
   scavCounts: false,
@@ -108,6 +157,35 @@ export const go119: GoProfile = {
   limitHeadroomPercent: 0,
   sweepBatch: 1,
   swissMaps: false,
+  globalsScan: 745808,
+  stackScan: 1650,
+  bootStacks: 7,
+  bootBeforeStacks: 4,
+  bootWithoutProcessor: 7,
+  bootStacksLate: 0,
+  bootObjects: [
+    [1, 320, 0, false],
+    [1, 576, 0, false],
+    [3, 8, 1, true],
+    [8, 16, 2, true],
+    [1, 1408, 0, false],
+    [6, 16, 0, true],
+    [6, 24, 3, true],
+    [4, 32, 4, true],
+    [4, 32, 0, true],
+    [3, 48, 6, true],
+    [2, 48, 0, true],
+    [3, 64, 8, true],
+    [3, 64, 0, true],
+    [3, 80, 10, true],
+    [2, 96, 12, true],
+    [1, 112, 14, true],
+    [1, 160, 20, true],
+    [1, 224, 28, true],
+    [9, 416, 52, true],
+    [1, 9472, 0, true],
+  ],
+  firstSample: false,
 };
 
 /**

@@ -97,7 +97,6 @@ export class GoRuntime {
     const work = new GcWork(this.heap, first);
     this.marker = new Marker(this.heap, this.bitmaps, this.types, work);
     this.gc = new Gc(this.heap, this.marker, this.sweep, this.pacer, this.scavenger);
-    this.heap.persistent.haveProcessor();
     for (let i = 1; i < (options.procs ?? 1); i++) this.newProc();
     this.gc.procs = this.procs;
     this.gc.roots = [this.globalRoots()];
@@ -136,9 +135,22 @@ export class GoRuntime {
           const hi = words[at + 1];
           if ((lo | hi) !== 0) this.marker.grey(lo, hi);
         }
-        return (to - from) * 8;
+        return 0; // counted as part of the program's data segment
       },
     };
+  }
+
+  /** From now on marking also costs what a small program's own globals and stacks do. */
+  programRoots(): void {
+    const { globalsScan, stackScan } = this.profile;
+    this.pacer.globalsScan += globalsScan;
+    this.pacer.maxStackScan += stackScan;
+    this.gc.roots = [
+      ...this.gc.roots,
+      { prepare: () => 1, scan: () => globalsScan },
+      { prepare: () => 1, scan: () => -stackScan },
+    ];
+    this.pacer.commit(true);
   }
 
   // What a program does.
