@@ -17,6 +17,7 @@ interface CommandFile {
 /** Each command's file, by name. Add a line here for a new command. */
 const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   alloc: () => import('./commands/alloc.ts'),
+  bench: () => import('./commands/bench.ts'),
   boot: () => import('./commands/boot.ts'),
   compare: () => import('./commands/compare.ts'),
   explain: () => import('./commands/explain.ts'),

@@ -1,0 +1,10 @@
+// Every benchmark, in the order that `pagewalk bench` runs them. Add a line for a new file.
+
+import * as alloc from './alloc.bench.ts';
+import type { BenchCase, FigureCase } from './bench.ts';
+import * as boot from './boot.bench.ts';
+import * as kernel from './kernel.bench.ts';
+import * as mmu from './mmu.bench.ts';
+
+export const cases: readonly BenchCase[] = [...mmu.cases, ...kernel.cases, ...alloc.cases];
+export const figures: readonly FigureCase[] = [...boot.figures];
