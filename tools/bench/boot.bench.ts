@@ -28,7 +28,8 @@ function boot(gib: number): Boot {
     const bytes = process.memoryUsage.rss() - before;
     const frames = 4096;
     const step = Math.floor((machine.mem.nrFrames - 2 ** 16) / frames);
-    for (let i = 0; i < frames; i++) machine.mem.words[machine.mem.writable(2 ** 16 + i * step)] = 1;
+    const { mem } = machine;
+    for (let i = 0; i < frames; i++) mem.words[mem.writable(2 ** 16 + i * step)] = 1;
     const perFrame = (process.memoryUsage.rss() - before - bytes) / frames;
     console.log(JSON.stringify({ ms, bytes, perFrame }));`;
   const args = ['--expose-gc', '--input-type=module', '--eval', program];
