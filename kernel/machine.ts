@@ -5,6 +5,7 @@
 // Source: the order of Linux 6.18 init/main.c start_kernel().
 
 import { bootMemory, type BootConfig, type BootedMemory } from './boot.ts';
+import { Compaction } from './compaction.ts';
 import type { MemMap } from './page.ts';
 import type { PageAllocator } from './page_alloc.ts';
 import type { PhysMem } from './physmem.ts';
@@ -35,6 +36,7 @@ export class Machine {
   /** Slab caches, and areas of the vmalloc range with the kernel's stacks. */
   readonly slab: SlabHeap;
   readonly vmalloc: Vmalloc;
+  readonly compaction: Compaction;
   /** The PGD whose upper half every address space shares. */
   readonly kernelRoot: Pfn;
   readonly smp: Smp;
@@ -47,6 +49,12 @@ export class Machine {
     this.kernelRoot = this.booted.kernelRoot;
     this.rmap = new Rmap(this.pages, this.alloc, this.stat);
     this.slab = SlabHeap.boot(this.alloc, this.booted.nrNodes, config.slab);
+    this.compaction = new Compaction(this.alloc);
+    this.alloc.walk.pressure = {
+      reclaim: () => 0, // until a layer that reclaims puts itself in the place of this
+      wakeKswapd: () => undefined,
+      compact: (zone, order) => this.compaction.compact(zone, order),
+    };
     this.vmalloc = new Vmalloc(this.alloc, this.kernelRoot);
     this.smp = new Smp(this.mem, this.stat, this.trace, this.booted.cpus, config.tlb);
   }

@@ -74,3 +74,15 @@ export interface MemoryPressure {
   /** Moves pages until a free block of 2^order frames exists. Returns whether one does. */
   compact(zone: Zone, order: number): boolean;
 }
+
+/** Moves pages from frame to frame under their users. Implemented by userspace/migrate.ts. */
+export interface PageMigrator {
+  /** Whether the page in this frame, a single one, can be moved now: all that refer to it are known. */
+  isMovable(pfn: Pfn): boolean;
+  /**
+   * Copies the page, maps it at the new frame wherever it was mapped at the old, and moves its
+   * record. `to` is free and belongs to the caller; afterwards `from` does.
+   * @returns false where it could not be done; nothing has changed then.
+   */
+  migrate(from: Pfn, to: Pfn): boolean;
+}

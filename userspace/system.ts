@@ -16,6 +16,7 @@ import { File, Inode } from './file.ts';
 import { dupMm } from './fork.ts';
 import { evictIfUnused } from './inode-refs.ts';
 import { removeVma } from './merge.ts';
+import { PageMigration } from './migrate.ts';
 import { Mm, type Limits } from './mm.ts';
 import { unchargeCommit } from './commit.ts';
 import { Files, Task } from './process.ts';
@@ -100,6 +101,7 @@ export class System {
   constructor(config: SystemConfig = {}) {
     this.machine = new Machine(config);
     this.objects = new KernelObjects(this.machine);
+    this.machine.compaction.migrator = new PageMigration(this);
     this.sysctl = { ...DEFAULT_SYSCTL, ...config.sysctl };
     this.zeroPfn = this.kernelPage(PG_reserved | PG_zero);
     this.vvar = this.kernelPage(PG_reserved);
