@@ -35,7 +35,8 @@ export function doFileFault(vma: Vma, pmd: number, va: VirtAddr, flags: number):
   if (vma.special !== '') return doSpecialFault(vma, pmd, va, flags);
   if ((flags & PF_WRITE) === 0) {
     const { faultAroundPages } = vma.mm.system.sysctl;
-    if (faultAroundPages > 1 && mapAround(vma, pmd, va, faultAroundPages)) return FAULT_OK;
+    const around = faultAroundPages > 1 && vma.file?.inode.mapsAround === true;
+    if (around && mapAround(vma, pmd, va, faultAroundPages)) return FAULT_OK;
     return doFetchFault(vma, pmd, va, flags);
   }
   return (vma.flags & VM_SHARED) === 0

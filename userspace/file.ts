@@ -22,6 +22,8 @@ export class Inode implements PageOwner {
   /** Length in bytes. */
   size: number;
   unlinked = false;
+  /** Its mappings may be filled around a fault; not so System V segments (shm_vm_ops). */
+  mapsAround = true;
   readonly cache = new PageCache();
   /** Pages of shared memory that are swapped out: index -> slot. */
   readonly swapped = new Map<number, number>();

@@ -65,6 +65,14 @@ export class Call {
   }
 }
 
+/** The file of a descriptor argument: as the recording names it, or as it was last used. */
+function fileOf(call: Call, index: number): string {
+  const text = call.record.args[index] ?? '';
+  const named = filePath(text);
+  if (named !== '' || !/^(\d|0x)/.test(text)) return named;
+  return call.task.process.files.get(call.num(index))?.path ?? '';
+}
+
 export type Handler = (call: Call) => number | undefined;
 
 function mmap(call: Call): number {
@@ -151,7 +159,7 @@ function write(call: Call, at: number): undefined {
 function transfer(call: Call, at: number, bytes: number, writes: boolean): void {
   const { replayer } = call;
   const fd = call.num(0);
-  const path = filePath(call.record.args[0] ?? '');
+  const path = fileOf(call, 0);
   if (!path.startsWith('/') || !replayer.files.has(path)) return;
   const description = describe(call, fd);
   const file = replayer.files.resolve(description, path, 0);
@@ -165,14 +173,14 @@ function transfer(call: Call, at: number, bytes: number, writes: boolean): void 
 }
 
 function seek(call: Call): undefined {
-  const path = filePath(call.record.args[0] ?? '');
+  const path = fileOf(call, 0);
   if (call.failed || !call.replayer.files.has(path)) return undefined;
   call.replayer.files.resolve(describe(call, call.num(0)), path, 0).position = call.result;
   return undefined;
 }
 
 function truncate(call: Call): undefined {
-  const path = filePath(call.record.args[0] ?? '') || call.path(0);
+  const path = fileOf(call, 0) || call.path(0);
   if (call.failed || path === undefined) return undefined;
   const inode = call.replayer.files.inode(path);
   if (inode !== undefined) call.replayer.kernel.truncate(inode, call.num(1));
@@ -184,7 +192,7 @@ const FALLOC_KEEP_SIZE = 1;
 const FALLOC_PUNCH_HOLE = 2;
 
 function fallocate(call: Call): undefined {
-  const inode = call.replayer.files.inode(filePath(call.record.args[0] ?? ''));
+  const inode = call.replayer.files.inode(fileOf(call, 0));
   if (call.failed || inode === undefined) return undefined;
   const [mode, start, length] = [call.num(1), call.num(2), call.num(3)];
   const { kernel } = call.replayer;

@@ -61,7 +61,10 @@ export class Segments {
   private readonly inodes = new Map<number, Inode>();
 
   add(kernel: Kernel, id: number, path: string, size: number): void {
-    if (!this.inodes.has(id)) this.inodes.set(id, kernel.createInode('shmem', path, size));
+    if (this.inodes.has(id)) return;
+    const inode = kernel.createInode('shmem', path, size);
+    inode.mapsAround = false;
+    this.inodes.set(id, inode);
   }
 
   /** shmctl(IPC_RMID): the segment goes with its last attachment. */
