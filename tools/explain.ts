@@ -3,8 +3,10 @@
 // Everything is read from the emulated machine as hardware and kernel hold it: the raw entries
 // from RAM, the frame's record from mem_map. Nothing is touched: explaining takes no fault.
 
-import { PG_anon, PG_zero, type MemMap } from '../kernel/page.ts';
+import { PAGE_OFFSET, START_KERNEL_MAP, VMEMMAP_START } from '../kernel/kaddr.ts';
+import { PG_anon, PG_zero, STRUCT_PAGE_SIZE, type MemMap } from '../kernel/page.ts';
 import { hex, NO_PFN, PAGE_SIZE, physOf } from '../kernel/types.ts';
+import { VMALLOC_END, VMALLOC_START } from '../kernel/vmalloc.ts';
 import type { Mm } from '../userspace/mm.ts';
 import {
   VM_GROWSDOWN,
@@ -60,7 +62,7 @@ export function explain(mm: Mm, va: number): Explanation {
     mapping: vma === undefined ? undefined : mappingInfo(vma, va),
     walk: found,
     page: there ? pageInfo(machine.pages, found.pfn) : undefined,
-    owner: there ? ownerOf(mm.system, found.pfn) : undefined,
+    owner: there ? ownerOf(mm.system, found.pfn, va & 0xfff) : undefined,
   };
 }
 
@@ -99,7 +101,8 @@ export function explanationText(e: Explanation, root: number): string[] {
     lines.push(`  ${label.padEnd(11)} ${text}`.trimEnd());
   };
   const m = e.mapping;
-  if (m === undefined) add('mapping', 'none: an access is refused (SIGSEGV, SEGV_MAPERR)');
+  if (e.va < 0) add('mapping', kernelRegion(e.va));
+  else if (m === undefined) add('mapping', 'none: an access is refused (SIGSEGV, SEGV_MAPERR)');
   else {
     const short = m.name.length > 38 ? `…${m.name.slice(-37)}` : m.name;
     add('mapping', `${hex(m.start)}-${hex(m.end)} ${m.perms} ${short}`);
@@ -125,6 +128,18 @@ export function explanationText(e: Explanation, root: number): string[] {
     add('zone', e.owner.zone);
   }
   return lines;
+}
+
+/** What the kernel has at an address of its half, the same in every address space. */
+function kernelRegion(va: number): string {
+  if (va >= START_KERNEL_MAP) return 'the kernel image; no program may touch it';
+  if (va >= VMEMMAP_START) {
+    const pfn = Math.floor((va - VMEMMAP_START) / STRUCT_PAGE_SIZE);
+    return `vmemmap: struct page of frame ${hex(pfn)}`;
+  }
+  if (va >= VMALLOC_START && va < VMALLOC_END) return 'vmalloc area: kernel stacks and such';
+  if (va >= PAGE_OFFSET) return `direct map of physical address ${hex(va - PAGE_OFFSET)}`;
+  return 'not used by the kernel';
 }
 
 function stepText(step: WalkStep, walked: Walk): string {

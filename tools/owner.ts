@@ -16,6 +16,7 @@ import {
   PG_zero,
 } from '../kernel/page.ts';
 import { _PAGE_PRESENT, _PAGE_PSE, ptePfn } from '../kernel/pte.ts';
+import { objectOf } from '../kernel/slab_inspect.ts';
 import { hex, NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { Inode } from '../userspace/file.ts';
 import type { Mm } from '../userspace/mm.ts';
@@ -49,8 +50,8 @@ export interface FrameOwner {
   readonly mappings: readonly FrameMapping[];
 }
 
-/** What a frame is used for, and by whom. */
-export function ownerOf(system: System, pfn: number): FrameOwner {
+/** What a frame is used for, and by whom. @param offset of the byte in it that is asked about. */
+export function ownerOf(system: System, pfn: number, offset = 0): FrameOwner {
   const { machine } = system;
   const { alloc, pages } = machine;
   const { memblock } = machine.booted;
@@ -78,7 +79,7 @@ export function ownerOf(system: System, pfn: number): FrameOwner {
   if ((flags & PG_pcp) !== 0) return owner('free', "nobody: free, on a CPU's own list");
   if ((flags & PG_zero) !== 0) return owner('zero page', 'all processes: the shared page of zeros');
   if ((flags & PG_table) !== 0) return owner('page table', tableText(system, pfn));
-  if ((flags & PG_slab) !== 0) return owner('slab', `the kernel: slab, cache ${pages.owner(head)}`);
+  if ((flags & PG_slab) !== 0) return owner('slab', slabText(system, pfn, offset));
   if ((flags & PG_vmalloc) !== 0) return owner('kernel', 'the kernel: vmalloc');
   if ((flags & PG_reserved) !== 0) return owner('kernel', 'the kernel: [vdso], [vvar] or such');
   const info = pageInfo(pages, pfn);
@@ -118,6 +119,16 @@ function zoneText(system: System, pfn: number): string {
   if (zone === undefined) return 'none';
   const mib = (frames: number): number => Math.round((frames * PAGE_SIZE) / 2 ** 20);
   return `${zone.name}, node ${zone.node}: ${mib(zone.free)} of ${mib(zone.managed)} MiB are free`;
+}
+
+/** The cache of a slab's frame, and the object that a byte of it lies in. */
+function slabText(system: System, pfn: number, offset: number): string {
+  const cache = system.machine.slab.cacheOf(pfn);
+  if (cache === undefined) return 'the kernel: a slab';
+  const object = objectOf(cache, pfn * PAGE_SIZE + offset);
+  if (object === undefined) return `the kernel: slab of cache ${cache.name}`;
+  const state = object.allocated ? 'in use' : 'free';
+  return `the kernel: cache ${cache.name}, object ${object.index} of its slab, ${state}`;
 }
 
 /** Whose page table a frame is, its level, and the addresses that it serves. */

@@ -18,7 +18,9 @@ describe('README', () => {
     const file = join(folder, 'program.ts');
     writeFileSync(file, code);
     const hooks = new URL('tools/typescript/hooks.js', dist).href;
-    const runner = `const { importUserFile } = await import('${hooks}'); await importUserFile('${file}');`;
+    const runner =
+      `const { importUserFile } = await import('${hooks}');` +
+      `await importUserFile('${file}');`;
     const main = writeText(folder, 'main.mjs', runner);
     const run = spawnSync(process.execPath, [main], { encoding: 'utf8' });
     expect(run.stderr).toBe('');

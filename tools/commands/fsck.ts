@@ -49,8 +49,11 @@ async function checkOne(path: string, options: Options): Promise<void> {
 function whatIsWrong(system: System): string | undefined {
   try {
     fsckSystem(system);
-    system.machine.alloc.check();
-    system.machine.booted.memblock.check();
+    const { alloc, booted, slab, vmalloc } = system.machine;
+    alloc.check();
+    booted.memblock.check();
+    slab.check();
+    vmalloc.check();
     const f = countFrames(system);
     const sum = f.free + f.boot + f.tables + f.slab + f.anonymous + f.files + f.kernel;
     return sum === f.total ? undefined : `${sum} frames have an owner, RAM has ${f.total}`;

@@ -37,7 +37,7 @@ export function register(program: Command): void {
       runTo(replayer, options.at);
       const { system } = replayer.kernel;
       const pfn = Math.floor(physical / PAGE_SIZE);
-      const owner = ownerOf(system, pfn);
+      const owner = ownerOf(system, pfn, physical % PAGE_SIZE);
       const page = owner.use === 'nothing' ? undefined : pageInfo(system.machine.pages, pfn);
       const line = lineReached(replayer);
       if (options.json) {
