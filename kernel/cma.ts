@@ -1,4 +1,5 @@
-// CMA: an area set aside for large contiguous allocations, lent to movable pages until it is needed.
+// CMA: an area set aside for large contiguous allocations, lent to movable pages until it is
+// needed.
 //
 // Its pageblocks are of migrate type CMA: only movable allocations may take frames there. When its
 // owner asks for a run of frames, whatever lies there is moved away (Compaction.allocRange()), and

@@ -68,7 +68,10 @@ const GIGA_PAGES = 2 ** 18;
 export interface SectionMap {
   readonly firstSection: number;
   readonly sections: number;
-  /** First frame of the records: SECTION_PAGES * STRUCT_PAGE_SIZE bytes a section, one after another. */
+  /**
+   * First frame of the records: SECTION_PAGES * STRUCT_PAGE_SIZE bytes a section, one after
+   * another.
+   */
   readonly pfn: Pfn;
 }
 

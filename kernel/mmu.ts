@@ -338,7 +338,9 @@ export class Cpu extends CpuState {
     return value;
   }
 
-  /** A store that the front does not answer. All of its bytes are writable before one is written. */
+  /**
+   * A store that the front does not answer. All of its bytes are writable before one is written.
+   */
   private slowStore(lo: number, hi: number, bytes: number, value: number, high: number): void {
     const first = this.page(lo, hi, true);
     const second = first < 0 ? -1 : this.lastPage(lo, hi, bytes, first, true);

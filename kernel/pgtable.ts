@@ -138,7 +138,9 @@ export class PageTable {
     return (lo & _PAGE_PSE) !== 0 && ptePresent(lo);
   }
 
-  /** Makes the tables down to the PMD entry of `va`. @returns its place; NO_ENTRY without memory. */
+  /**
+   * Makes the tables down to the PMD entry of `va`. @returns its place; NO_ENTRY without memory.
+   */
   allocPmd(va: number): number {
     const pmd = this.pmdAt(va);
     if (pmd !== NO_ENTRY) return pmd;
@@ -170,7 +172,9 @@ export class PageTable {
     return this.pteIn(pmd, va);
   }
 
-  /** A PTE table that hangs nowhere yet (kept behind a huge page); counted. NO_PFN without memory. */
+  /**
+   * A PTE table that hangs nowhere yet (kept behind a huge page); counted. NO_PFN without memory.
+   */
   allocDeposit(): Pfn {
     const pfn = this.alloc.alloc(GFP_KERNEL_ACCOUNT | __GFP_ZERO, 0);
     if (pfn === NO_PFN) return NO_PFN;
@@ -206,7 +210,9 @@ export class PageTable {
     return true;
   }
 
-  /** The first address >= va, below end, whose PMD entry is not empty; `end` where there is none. */
+  /**
+   * The first address >= va, below end, whose PMD entry is not empty; `end` where there is none.
+   */
   nextPmd(va: number, end: number): number {
     while (va < end) {
       const pgd = this.pgdAt(va);

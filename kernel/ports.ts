@@ -77,7 +77,9 @@ export interface MemoryPressure {
 
 /** Moves pages from frame to frame under their users. Implemented by userspace/migrate.ts. */
 export interface PageMigrator {
-  /** Whether the page in this frame, a single one, can be moved now: all that refer to it are known. */
+  /**
+   * Whether the page in this frame, a single one, can be moved now: all that refer to it are known.
+   */
   isMovable(pfn: Pfn): boolean;
   /**
    * Copies the page, maps it at the new frame wherever it was mapped at the old, and moves its

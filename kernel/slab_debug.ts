@@ -60,7 +60,9 @@ export class SlabDebug {
     this.mark(object, true);
   }
 
-  /** Checks an object that is being freed, and marks it as free. Throws where something is wrong. */
+  /**
+   * Checks an object that is being freed, and marks it as free. Throws where something is wrong.
+   */
   mayFree(object: PhysAddr, slab: number): boolean {
     const at = object - this.slabs.objectAt(slab, 0);
     if (at < 0 || at % this.layout.size !== 0) this.report(object, slab, 'Invalid object pointer');

@@ -119,7 +119,9 @@ export class SlabPages {
       object === 0 ? 0 : object - slab * PAGE_SIZE + 1;
   }
 
-  /** The object after a free one; 0 at the end. Throws KernelBug where the pointer leads nowhere. */
+  /**
+   * The object after a free one; 0 at the end. Throws KernelBug where the pointer leads nowhere.
+   */
   next(object: PhysAddr): PhysAddr {
     const at = object + this.layout.offset;
     const w = this.wordOf(at);

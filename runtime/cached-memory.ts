@@ -2,7 +2,8 @@
 //
 // The words of an object lie in RAM where touch() says until the epoch changes; between two system
 // calls a collector or an allocator asks for the same pages over and over. This memory keeps 16,384
-// pages (64 MiB), direct-mapped by page number, so that most questions are answered by two compares:
+// pages (64 MiB), direct-mapped by page number, so that most questions are answered by two
+// compares:
 //
 //     entry: | page if readable | page if writable | high word | index of the page's first word |
 //

@@ -140,7 +140,9 @@ export function shmemPage(system: System, inode: Inode, index: number): Pfn {
   return system.swap?.shmemIn(inode, index) ?? NO_PFN;
 }
 
-/** Sets a file's length: pages beyond it are unmapped everywhere and dropped (truncate_setsize()). */
+/**
+ * Sets a file's length: pages beyond it are unmapped everywhere and dropped (truncate_setsize()).
+ */
 export function truncateFile(system: System, inode: Inode, size: number): void {
   const old = inode.size;
   inode.size = size;

@@ -92,7 +92,9 @@ export class Mm implements AddressSpace {
     return ptePfnAny(words[pte], words[pte + 1]) === pfn;
   }
 
-  /** Counts a mapping's pages in (sign 1) or out (-1): totalVm and its parts (vm_stat_account()). */
+  /**
+   * Counts a mapping's pages in (sign 1) or out (-1): totalVm and its parts (vm_stat_account()).
+   */
   account(flags: number, pages: number): void {
     this.totalVm += pages;
     if (this.totalVm > this.hiwaterVm) this.hiwaterVm = this.totalVm;

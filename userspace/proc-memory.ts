@@ -6,7 +6,8 @@
 //              + PageTables + what the kernel took in pages (vmalloc, large kmalloc, the zero page)
 //
 // memoryUse() says all of these; meminfo has no line for the last two, nor for the per-CPU lists.
-// Source: Linux 6.18 fs/proc/meminfo.c, mm/show_mem.c si_mem_available(), mm/vmstat.c vmstat_text[].
+// Source: Linux 6.18 fs/proc/meminfo.c, mm/show_mem.c si_mem_available(), mm/vmstat.c
+// vmstat_text[].
 
 import type { Counter } from '../kernel/proc-zones.ts';
 import { zoneCounters } from '../kernel/proc-zones.ts';

@@ -11,7 +11,9 @@
 
 import type { References } from './policy.ts';
 
-/** The buckets of one run: ring nodes 0..frames (0 is the ring's head), pages in rings by bucket. */
+/**
+ * The buckets of one run: ring nodes 0..frames (0 is the ring's head), pages in rings by bucket.
+ */
 class Buckets {
   readonly bucketOf: Int32Array;
   private readonly count: Int32Array;

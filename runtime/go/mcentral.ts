@@ -4,8 +4,8 @@
 // of this cycle become the unswept ones of the next without being touched: which set is which
 // follows from the heap's sweepgen.
 //
-//   cacheSpan: partial swept -> partial unswept (sweep it) -> full unswept (sweep it; perhaps a slot
-//   is free now) -> a fresh span from the heap. At most 100 spans are swept in vain.
+//   cacheSpan: partial swept -> partial unswept (sweep it) -> full unswept (sweep it; perhaps a
+//   slot is free now) -> a fresh span from the heap. At most 100 spans are swept in vain.
 //
 // Source: Go 1.26.8 src/runtime/mcentral.go.
 

@@ -93,7 +93,9 @@ export class Chunks {
     this.mem.store64(p + 40, to);
   }
 
-  /** A singly linked list's pointer, mangled with its own place ("safe linking"): its own inverse. */
+  /**
+   * A singly linked list's pointer, mangled with its own place ("safe linking"): its own inverse.
+   */
   loadProtected(at: number): number {
     const m = this.mem;
     return this.mangle(at, m.load32(at), m.load32(at + 4));

@@ -82,7 +82,9 @@ export class Arenas {
   private readonly vars: number;
   private readonly nfp2lasta: number;
   private readonly mapRoot: number;
-  /** Where the leaves of the map lie that were looked at last, by chunk, until the epoch changes. */
+  /**
+   * Where the leaves of the map lie that were looked at last, by chunk, until the epoch changes.
+   */
   private readonly leafChunk = new Int32Array(LEAF_CACHE).fill(-1);
   private readonly leafIndex = new Int32Array(LEAF_CACHE);
   private leafEpoch = -1;

@@ -1,6 +1,7 @@
 // The hash table of a dict: a small array of indices, and the entries in order of insertion.
 //
-//     +0 dk_refcnt  +8 log2 of size, of index bytes, kind  +12 version  +16 dk_usable +24 dk_nentries
+//     +0 dk_refcnt  +8 log2 of size, of index bytes, kind  +12 version  +16 dk_usable +24
+//     dk_nentries
 //     +32 | indices: size × 1, 2 or 4 bytes |      -1 empty, -2 deleted, else a number of an entry
 //         | entries: 2/3 of size            |
 //

@@ -9,7 +9,8 @@
 //   4. survivors  are untracked if they cannot be in a cycle (tuples; dicts in a full collection),
 //                 and move to the next generation
 //   5. weak references to the unreachable are cleared, callbacks of those that survive are called
-//   6. finalizers are called, once in an object's life; then 1 to 3 again for the unreachable alone,
+//   6. finalizers are called, once in an object's life; then 1 to 3 again for the unreachable
+//   alone,
 //                 because a finalizer may have made some reachable
 //   7. tp_clear   of each that is left breaks the cycles, and reference counting frees them
 //
@@ -182,7 +183,9 @@ export class Collector {
     m.store32(op - 8, m.load32(op - 8) | FINALIZED);
   }
 
-  /** The generation that an object is in: 0 to 2, 3 for permanent, -1 if not tracked. O(objects). */
+  /**
+   * The generation that an object is in: 0 to 2, 3 for permanent, -1 if not tracked. O(objects).
+   */
   generationOf(op: number): number {
     if (!this.isTracked(op)) return -1;
     const gc = op - 16;

@@ -1,9 +1,9 @@
 // 64-bit arithmetic and hashing on pairs of 32-bit words, as CPython hashes its keys.
 //
 // A hash is left in `lo` and `hi`. Strings and bytes go through SipHash with the key of
-// PYTHONHASHSEED=0, sixteen zero bytes (SipHash-1-3 from 3.11, 2-4 before); numbers are taken modulo
-// the prime 2^61 - 1, so that equal numbers of different types have one hash; tuples mix their
-// items' hashes as xxHash does. Source: CPython 3.11 Python/pyhash.c, Objects/tupleobject.c.
+// PYTHONHASHSEED=0, sixteen zero bytes (SipHash-1-3 from 3.11, 2-4 before); numbers are taken
+// modulo the prime 2^61 - 1, so that equal numbers of different types have one hash; tuples mix
+// their items' hashes as xxHash does. Source: CPython 3.11 Python/pyhash.c, Objects/tupleobject.c.
 
 export class Hash {
   lo = 0;

@@ -145,7 +145,9 @@ export class PythonRuntime {
     return ops.sizeOf(op) + (ops.isGc ? this.profile.gcHeadBytes : 0);
   }
 
-  /** Whether an object was there before any program: None, small integers, one-character strings. */
+  /**
+   * Whether an object was there before any program: None, small integers, one-character strings.
+   */
   isShared(op: number): boolean {
     return this.scalars.isShared(op);
   }

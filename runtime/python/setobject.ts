@@ -71,7 +71,9 @@ export class Sets {
     return op;
   }
 
-  /** The place of a key, or of the free place where its search ends, as a number; hash in `hash`. */
+  /**
+   * The place of a key, or of the free place where its search ends, as a number; hash in `hash`.
+   */
   private find(op: number, key: number): number {
     const m = this.core.mem;
     const { lo, hi } = this.hash;

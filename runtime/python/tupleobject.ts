@@ -45,7 +45,9 @@ export class Tuples {
     this.core.mem.store64(op + 24 + 8 * i, item);
   }
 
-  /** PyTuple_New(): `length` items, all NULL, tracked. Taking a freed one counts as no allocation. */
+  /**
+   * PyTuple_New(): `length` items, all NULL, tracked. Taking a freed one counts as no allocation.
+   */
   make(length: number): number {
     const { core } = this;
     if (length === 0) {

@@ -6,15 +6,16 @@
 //     __slots__  |                   gc head | refcnt type | slot | slot | … weaklist |
 //     up to 3.10 |                   gc head | refcnt type | dict weaklist |
 //
-// Instances of a class share one table of attribute names. Each new instance takes one of the places
-// that the table still has room for, so arrays of values shrink as a class shows what it needs; a
-// name that finds no room, or any above thirty, turns the values of that instance into a dict.
+// Instances of a class share one table of attribute names. Each new instance takes one of the
+// places that the table still has room for, so arrays of values shrink as a class shows what it
+// needs; a name that finds no room, or any above thirty, turns the values of that instance into a
+// dict.
 //
-// A class can have a finalizer (__del__). It runs once: when the count falls to zero, or in a cycle,
-// and may make the object reachable again.
+// A class can have a finalizer (__del__). It runs once: when the count falls to zero, or in a
+// cycle, and may make the object reachable again.
 // Source: CPython 3.11 Objects/typeobject.c subtype_dealloc(), Objects/dictobject.c
-// _PyObject_StoreInstanceAttribute(); 3.12 and 3.13 the same. Not modelled: inheritance, metaclasses,
-// the dict and the methods of the class itself.
+// _PyObject_StoreInstanceAttribute(); 3.12 and 3.13 the same. Not modelled: inheritance,
+// metaclasses, the dict and the methods of the class itself.
 
 import { DKIX_EMPTY } from './dict-keys.ts';
 import type { Dicts } from './dictobject.ts';

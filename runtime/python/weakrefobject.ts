@@ -2,8 +2,8 @@
 //
 //     +16 wr_object (None once cleared)  +24 wr_callback  +32 hash  +40 wr_prev  +48 wr_next
 //
-// Those of one object form a list that starts in the object. One without a callback is shared by all
-// who ask and comes first; the others follow, the newest right behind it.
+// Those of one object form a list that starts in the object. One without a callback is shared by
+// all who ask and comes first; the others follow, the newest right behind it.
 // Source: CPython 3.11 Objects/weakrefobject.c PyWeakref_NewRef(), PyObject_ClearWeakRefs().
 
 import { KIND_WEAKREF, type ObjectCore } from './object.ts';

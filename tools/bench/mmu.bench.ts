@@ -76,7 +76,9 @@ function loads(pages: number, config: TlbConfig): Subject {
   };
 }
 
-/** References in runs of eight, pages by Zipf's law, every fourth a write; faults fill the tables. */
+/**
+ * References in runs of eight, pages by Zipf's law, every fourth a write; faults fill the tables.
+ */
 function replay(references: number): Subject {
   const pages = 65536;
   const below = new Float64Array(pages);

@@ -1,4 +1,5 @@
-// Streams (*.pystream.gz): every allocator call of a whole program, played to an untouched pymalloc.
+// Streams (*.pystream.gz): every allocator call of a whole program, played to an untouched
+// pymalloc.
 
 import { InputError } from '../../kernel/errors.ts';
 import { type AllocatorProbe } from './probe.ts';

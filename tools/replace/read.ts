@@ -3,7 +3,8 @@
 //     lackey text           every access; bytes in two pages are two references
 //     kernel recording,     the recorded page faults: what a replacement policy of the real kernel
 //     perf script           would have been asked; pages of different processes differ
-//     plain numbers         `7 0 1 2w 0x10, …`: page numbers, a `w` behind one is a write; `#` begins
+//     plain numbers         `7 0 1 2w 0x10, …`: page numbers, a `w` behind one is a write; `#`
+//     begins
 //                           a comment. Such a string may stand on the command line itself
 //
 // Anything else is refused with its place.
