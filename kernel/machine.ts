@@ -6,9 +6,12 @@
 
 import { bootMemory, type BootConfig, type BootedMemory } from './boot.ts';
 import { Compaction } from './compaction.ts';
+import { MemGroups } from './memcg.ts';
 import type { MemMap } from './page.ts';
 import type { PageAllocator } from './page_alloc.ts';
 import type { PhysMem } from './physmem.ts';
+import { Lru } from './reclaim/pools.ts';
+import { Reclaim } from './reclaim/reclaim.ts';
 import { Rmap } from './rmap.ts';
 import { SlabHeap, type SlabOptions } from './slab_common.ts';
 import { Smp } from './smp.ts';
@@ -37,6 +40,11 @@ export class Machine {
   readonly slab: SlabHeap;
   readonly vmalloc: Vmalloc;
   readonly compaction: Compaction;
+  /** Pages that can be reclaimed. */
+  readonly lru: Lru;
+  readonly reclaim: Reclaim;
+  /** Memory groups; null until the first is made. */
+  groups: MemGroups | null = null;
   /** The PGD whose upper half every address space shares. */
   readonly kernelRoot: Pfn;
   readonly smp: Smp;
@@ -47,15 +55,29 @@ export class Machine {
     this.pages = this.booted.pages;
     this.alloc = this.booted.alloc;
     this.kernelRoot = this.booted.kernelRoot;
-    this.rmap = new Rmap(this.pages, this.alloc, this.stat);
+    const { alloc, pages, stat, trace } = this;
+    const { zones } = alloc;
+    const oneNode = zones.every((zone) => zone.node === zones[0].node);
+    this.lru = new Lru(pages, oneNode ? null : (pfn) => alloc.zoneOf(pfn).node);
+    this.rmap = new Rmap(pages, alloc, stat, this.lru);
+    this.reclaim = new Reclaim({ pages, rmap: this.rmap, stat, trace, zones }, this.lru);
+    alloc.walk.pressure = this.reclaim;
     this.slab = SlabHeap.boot(this.alloc, this.booted.nrNodes, config.slab);
     this.compaction = new Compaction(this.alloc);
-    this.alloc.walk.pressure = {
-      reclaim: () => 0, // until a layer that reclaims puts itself in the place of this
-      wakeKswapd: () => undefined,
-      compact: (zone, order) => this.compaction.compact(zone, order),
-    };
+    this.reclaim.compactor = (zone, order) => this.compaction.compact(zone, order);
     this.vmalloc = new Vmalloc(this.alloc, this.kernelRoot);
     this.smp = new Smp(this.mem, this.stat, this.trace, this.booted.cpus, config.tlb);
+  }
+
+  /** Memory groups, switched on with the first call: pages are charged from then on. */
+  useGroups(): MemGroups {
+    if (this.groups !== null) return this.groups;
+    const groups: MemGroups = new MemGroups(this.pages, (group, pages) =>
+      this.reclaim.reclaimGroup(group, pages, (id) => groups.groups[id]),
+    );
+    this.groups = groups;
+    this.lru.useGroups(groups.groupOf);
+    this.alloc.account(groups);
+    return groups;
   }
 }

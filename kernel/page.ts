@@ -70,6 +70,9 @@ export const PG_vmalloc = 1 << 24;
 export const PG_hugetlb = 1 << 25;
 /** The shared page of zeros, small or huge. */
 export const PG_zero = 1 << 26;
+/** Charged to a memory group (memcg_data); as the kernel's own memory (MEMCG_DATA_KMEM). */
+export const PG_charged = 1 << 27;
+export const PG_kmem = 1 << 28;
 
 const NAMES: readonly (readonly [number, string])[] = [
   [PG_locked, 'locked'],
@@ -99,6 +102,8 @@ const NAMES: readonly (readonly [number, string])[] = [
   [PG_vmalloc, 'vmalloc'],
   [PG_hugetlb, 'hugetlb'],
   [PG_zero, 'zero'],
+  [PG_charged, 'charged'],
+  [PG_kmem, 'kmem'],
 ];
 
 /** The names of the flags that are set, lowest bit first. */

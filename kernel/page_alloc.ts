@@ -16,7 +16,7 @@
 
 import { type FreeTables, PCP_STATE } from './buddy.ts';
 import { KernelBug, assert } from './errors.ts';
-import { __GFP_COMP, __GFP_ZERO } from './gfp.ts';
+import { __GFP_ACCOUNT, __GFP_COMP, __GFP_ZERO } from './gfp.ts';
 import {
   MIGRATE_HIGHATOMIC,
   MIGRATE_MOVABLE,
@@ -33,6 +33,7 @@ import {
   PAGE_RECORD,
   PAGE_REFCOUNT,
   PG_buddy,
+  PG_charged,
   PG_pcp,
   PG_reserved,
   pageFlagNames,
@@ -50,7 +51,7 @@ import {
   isPcpOrder,
 } from './pcp.ts';
 import type { PhysMem } from './physmem.ts';
-import type { FrameAllocator } from './ports.ts';
+import type { FrameAllocator, PageAccounting } from './ports.ts';
 import { MAX_ORDER, NO_PFN, type Pfn } from './types.ts';
 import { WMARK_LOW, type Zone } from './zone.ts';
 import { ZoneWalk } from './zone_walk.ts';
@@ -73,6 +74,7 @@ const OWNER = PAGE_OWNER;
 const INDEX = PAGE_INDEX;
 const PRIVATE = PAGE_PRIVATE;
 const NOT_IN_USE = PG_buddy | PG_pcp | PG_reserved;
+const SPECIAL = NOT_IN_USE | PG_charged;
 const ON_PCP = PG_pcp;
 const ZERO = __GFP_ZERO;
 const IN = PCP_IN;
@@ -93,6 +95,7 @@ export class PageAllocator implements FrameAllocator {
   readonly lists: ZoneLists;
   /** The slow path; its `pressure` is where reclaim and compaction are plugged in. */
   readonly walk: ZoneWalk;
+  private accounting: PageAccounting | null = null;
   private currentCpu = 0;
   private readonly nodeOfCpu: Int32Array;
   private readonly words: Int32Array;
@@ -182,6 +185,7 @@ export class PageAllocator implements FrameAllocator {
       this.fast[at + FAST_ZONE] = zone.number;
       this.fast[at + FAST_STATE] = zone.pcp[cpu].at;
       this.fast[at + FAST_RING] = zone.pcp[cpu].at + PCP_RINGS + type * RING_WORDS;
+      if (this.accounting !== null) continue; // charged on the slow path
       if (zone.node !== node) continue; // remote memory is counted on the slow path
       const reserved = zone.protection[classzone] + zone.highAtomic + zone.cma;
       this.fast[at + FAST_LIMIT] = zone.mark(WMARK_LOW) + reserved;
@@ -215,6 +219,7 @@ export class PageAllocator implements FrameAllocator {
         return pfn as Pfn;
       }
     }
+    if (this.accounting !== null) return this.allocCharged(this.accounting, gfp, order);
     return this.prepare(this.walk.find(gfp, order), gfp, order);
   }
 
@@ -227,7 +232,7 @@ export class PageAllocator implements FrameAllocator {
     const state = this.state;
     const at = pfn * RECORD;
     const zone = this.zoneOfBlock[pfn >> 10] - 1;
-    if ((words[at] & NOT_IN_USE) !== 0 || zone < 0) badFree(this.pages, pfn);
+    if ((words[at] & SPECIAL) !== 0 || zone < 0) this.freeSpecial(pfn, order, zone);
     const type = this.blockTypes[pfn >> 9];
     if (order > 0 || type > 2) {
       this.freeSlow(pfn, order, type, this.zones[zone]);
@@ -288,6 +293,28 @@ export class PageAllocator implements FrameAllocator {
   /** Throws KernelBug where a list, a count or a watermark is wrong. */
   check(): void {
     for (const zone of this.zones) zone.check();
+  }
+
+  /** Lets memory groups pay for frames from now on. */
+  account(accounting: PageAccounting): void {
+    this.accounting = accounting;
+    this.updateLimits();
+  }
+
+  private allocCharged(accounting: PageAccounting, gfp: number, order: number): Pfn {
+    const group = accounting.charge(gfp, order);
+    if (group < 0) return NO_PFN;
+    const pfn = this.prepare(this.walk.find(gfp, order), gfp, order);
+    if (group === 0) return pfn;
+    if (pfn >= 0) accounting.bind(pfn, group, gfp);
+    else accounting.giveBack(group, order, (gfp & __GFP_ACCOUNT) !== 0);
+    return pfn;
+  }
+
+  /** Frees what is not simply in use: a charged page, or none that may be freed. */
+  private freeSpecial(pfn: Pfn, order: number, zone: number): void {
+    if ((this.words[pfn * PAGE_RECORD] & NOT_IN_USE) !== 0 || zone < 0) badFree(this.pages, pfn);
+    this.accounting?.uncharge(pfn, order);
   }
 
   private freeSlow(pfn: Pfn, order: number, type: number, zone: Zone): void {

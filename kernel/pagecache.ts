@@ -1,7 +1,7 @@
 // Page cache of one file: (index in the file) -> frame.
 //
 // A radix tree of one level: chunks of 64 slots, found by index / 64. A slot holds pfn + 1, so that
-// a new chunk is empty. A folio of several pages has a slot for each of its pages. The cache holds
+// a new chunk is empty; or -shadow, where a page was that reclaim took (workingset.c). A folio of several pages has a slot for each of its pages. The cache holds
 // one reference on the head for each page of a folio.
 // Invariants (check()): nrPages counts the filled slots; each cached frame's record says this
 // cache's owner id and its index, and has a reference.
@@ -23,7 +23,22 @@ export class PageCache {
   /** The frame of a page of the file, or NO_PFN. */
   get(index: number): Pfn {
     const chunk = this.chunk(index);
-    return chunk === undefined ? NO_PFN : ((chunk[index % CHUNK] - 1) as Pfn);
+    return (chunk === undefined ? NO_PFN : Math.max(NO_PFN, chunk[index % CHUNK] - 1)) as Pfn;
+  }
+
+  /** Remembers the shadow of a page that was just removed; `shadow` > 0. */
+  setShadow(index: number, shadow: number): void {
+    const chunk = this.chunk(index);
+    if (chunk !== undefined) chunk[index % CHUNK] = -shadow;
+  }
+
+  /** The shadow at an index without a page, which is forgotten with this; 0 for none. */
+  takeShadow(index: number): number {
+    const chunk = this.chunk(index);
+    if (chunk === undefined || chunk[index % CHUNK] >= 0) return 0;
+    const shadow = -chunk[index % CHUNK];
+    chunk[index % CHUNK] = 0;
+    return shadow;
   }
 
   /** Puts a frame at an index that is empty. The caller sets owner, index and reference. */
@@ -36,7 +51,7 @@ export class PageCache {
       this.lastKey = key;
       this.last = chunk;
     }
-    assert(chunk[index % CHUNK] === 0, `PageCache.add: page ${index} is not cached yet`);
+    assert(chunk[index % CHUNK] <= 0, `PageCache.add: page ${index} is not cached yet`);
     chunk[index % CHUNK] = pfn + 1;
     this.nrPages++;
   }
@@ -45,7 +60,7 @@ export class PageCache {
   remove(index: number): Pfn {
     const chunk = this.chunk(index);
     if (chunk === undefined) return NO_PFN;
-    const pfn = (chunk[index % CHUNK] - 1) as Pfn;
+    const pfn = Math.max(NO_PFN, chunk[index % CHUNK] - 1) as Pfn;
     if (pfn !== NO_PFN) {
       chunk[index % CHUNK] = 0;
       this.nrPages--;
@@ -62,7 +77,7 @@ export class PageCache {
       if (chunk === undefined || (key + 1) * CHUNK <= first || key * CHUNK >= end) continue;
       for (let i = 0; i < CHUNK; i++) {
         const index = key * CHUNK + i;
-        if (chunk[i] !== 0 && index >= first && index < end) found.push(index);
+        if (chunk[i] > 0 && index >= first && index < end) found.push(index);
       }
     }
     return found;

@@ -40,6 +40,11 @@ export interface AddressSpace {
   handleFault(va: VirtAddr, errorCode: number): FaultResult;
   /** Does the entry of `va` map this very frame, by itself or as part of a large page? */
   maps(va: VirtAddr, pfn: Pfn): boolean;
+  /**
+   * Clears the accessed bit of the present entry of `va`; no TLB is flushed.
+   * @returns 0 where it was clear; else 1, with USED_EXEC where the mapping is of code.
+   */
+  clearYoung(va: VirtAddr): number;
 }
 
 /** What frames belong to: an anonymous family or a file. A page's `owner` word holds its id. */
@@ -63,6 +68,33 @@ export interface FrameAllocator {
   alloc(gfp: number, order: number): Pfn;
   /** Gives back what alloc() returned, whatever its refcount; the record is cleared. */
   free(pfn: Pfn, order: number): void;
+}
+
+/** Who pays for frames. Implemented by kernel/memcg.ts. */
+export interface PageAccounting {
+  /**
+   * Charges 2^order frames to whoever runs, before they are looked for.
+   * @returns the number of the group that pays, 0 for nobody; -1 where its limit forbids it.
+   */
+  charge(gfp: number, order: number): number;
+  /** The frames that charge() was for. */
+  bind(pfn: Pfn, group: number, gfp: number): void;
+  /** There were no frames: undoes charge(). */
+  giveBack(group: number, order: number, kernel: boolean): void;
+  /** Frames with PG_charged are freed. */
+  uncharge(pfn: Pfn, order: number): void;
+}
+
+/** How pages leave memory. Implemented by the layer that knows mappings, swap and files. */
+export interface Evictor {
+  /**
+   * Takes a page out of all page tables, writes it to swap if need be, and frees it. Calls
+   * Lru.evicted() for the page that goes, and keeps the shadow where the page can be found.
+   * @returns false where the page has to stay.
+   */
+  evict(pfn: Pfn): boolean;
+  /** Pages that swap has room for. */
+  swapFree(): number;
 }
 
 /** What is done when frames run short. Implemented by reclaim and compaction. */

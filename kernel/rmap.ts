@@ -10,7 +10,6 @@
 // Invariants: mapcount + entire mapcount = entries that map the page (fsck counts them); a frame
 // with PG_anon_exclusive is mapped by one entry alone.
 // Source: Linux 6.18 mm/rmap.c, include/linux/rmap.h, mm/swap.c (folio_put()).
-// Not modelled: per-CPU batches that hold pages before they reach the LRU lists.
 
 import { assert } from './errors.ts';
 import {
@@ -22,6 +21,7 @@ import {
   PAGE_REFCOUNT,
   PG_anon,
   PG_anon_exclusive,
+  PG_lru,
   PG_mlocked,
   PG_swapbacked,
   PG_unevictable,
@@ -30,6 +30,7 @@ import {
 } from './page.ts';
 import type { AddressSpace, FrameAllocator, PageOwner } from './ports.ts';
 import { NR_ANON_MAPPED, NR_ANON_THPS, NR_FILE_MAPPED, NR_MLOCK, type VmStat } from './stats.ts';
+import type { Lru } from './reclaim/pools.ts';
 import { HPAGE_PMD_NR, type Pfn, type VirtAddr } from './types.ts';
 
 /** Ids of the owners that frames name in their records. Id 0 is nobody. */
@@ -66,11 +67,13 @@ export class Rmap {
   /** Locked mappings of each mlocked page (folio->mlock_count). */
   private readonly mlockCount = new Map<Pfn, number>();
   private readonly stat: VmStat;
+  private readonly lru: Lru;
 
-  constructor(pages: MemMap, alloc: FrameAllocator, stat: VmStat) {
+  constructor(pages: MemMap, alloc: FrameAllocator, stat: VmStat, lru: Lru) {
     this.pages = pages;
     this.alloc = alloc;
     this.stat = stat;
+    this.lru = lru;
   }
 
   /** Takes a reference on the page (on its head). */
@@ -87,6 +90,7 @@ export class Rmap {
     if (left > 0) return;
     assert(left === 0, `put: frame ${pfn} had no reference`);
     if ((words[at] & PG_mlocked) !== 0) this.clearMlocked(head, true);
+    if ((words[at] & PG_lru) !== 0) this.lru.remove(head);
     this.alloc.free(head, this.pages.compoundOrder(head));
   }
 
@@ -102,6 +106,7 @@ export class Rmap {
     words[at + PAGE_INDEX] = index | 0;
     words[at + PAGE_MAPCOUNT] = 1;
     this.stat.node[NR_ANON_MAPPED]++;
+    this.lru.add(pfn);
   }
 
   /** The same for a huge page, mapped as a whole by a PMD. */
@@ -116,6 +121,7 @@ export class Rmap {
     this.pages.setEntireMapcount(head, 1);
     this.stat.node[NR_ANON_MAPPED] += HPAGE_PMD_NR;
     this.stat.node[NR_ANON_THPS]++;
+    this.lru.add(head);
   }
 
   /** One more entry maps the page, with a reference of its own. */
@@ -163,6 +169,7 @@ export class Rmap {
   setMlocked(head: Pfn): void {
     this.mlockCount.set(head, (this.mlockCount.get(head) ?? 0) + 1);
     if (this.pages.hasFlags(head, PG_mlocked)) return;
+    this.lru.remove(head);
     this.pages.setFlags(head, PG_mlocked | PG_unevictable);
     this.stat.node[NR_MLOCK] += 1 << this.pages.compoundOrder(head);
   }
@@ -176,6 +183,7 @@ export class Rmap {
     }
     this.mlockCount.delete(head);
     this.pages.clearFlags(head, PG_mlocked | PG_unevictable);
+    if (this.pages.refcount(head) > 0) this.lru.add(head);
     this.stat.node[NR_MLOCK] -= 1 << this.pages.compoundOrder(head);
   }
 

@@ -19,6 +19,13 @@ export const NR_TLB_REMOTE_FLUSH = 14;
 export const NR_TLB_LOCAL_FLUSH_ALL = 15;
 export const NR_TLB_LOCAL_FLUSH_ONE = 16;
 export const OOM_KILL = 17;
+export const PGSCAN_KSWAPD = 18;
+export const PGSCAN_DIRECT = 19;
+export const PGSTEAL_KSWAPD = 20;
+export const PGSTEAL_DIRECT = 21;
+/** Direct reclaims; in /proc/vmstat they are counted by zone. */
+export const ALLOCSTALL = 22;
+export const KSWAPD_WAKE = 23;
 
 const NAMES: readonly string[] = [
   'pgfault',
@@ -39,6 +46,12 @@ const NAMES: readonly string[] = [
   'nr_tlb_local_flush_all',
   'nr_tlb_local_flush_one',
   'oom_kill',
+  'pgscan_kswapd',
+  'pgscan_direct',
+  'pgsteal_kswapd',
+  'pgsteal_direct',
+  'allocstall_normal',
+  'pageoutrun',
 ];
 
 // Pages by use, as /proc/meminfo and /proc/vmstat count them (enum node_stat_item).

@@ -29,6 +29,8 @@ export class SwapArea {
   readonly map: Uint16Array;
   /** The frame in the swap cache, NO_PFN where there is none. */
   readonly cached: Int32Array;
+  /** What reclaim remembers of the page in each slot (see two-list.ts). */
+  readonly shadow: Int32Array;
   private readonly contents = new Map<number, Int32Array>();
   private readonly mem: PhysMem;
   private readonly pages: MemMap;
@@ -41,6 +43,7 @@ export class SwapArea {
     this.pages = pages;
     this.slots = slots;
     this.map = new Uint16Array(slots);
+    this.shadow = new Int32Array(slots);
     this.cached = new Int32Array(slots).fill(NO_PFN);
   }
 
@@ -126,5 +129,6 @@ export class SwapArea {
     if (this.map[slot] !== 0 || this.cached[slot] !== NO_PFN) return;
     this.used--;
     this.contents.delete(slot);
+    this.shadow[slot] = 0;
   }
 }

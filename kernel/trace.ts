@@ -5,7 +5,7 @@
 // A tracepoint is a number; its name and its fields' names (Linux's, where Linux has them) stand
 // in TRACEPOINTS. Events go to a ring buffer of numbers and to subscribers, in order.
 // Invariant: the ring holds the last `capacity` events at most, oldest first.
-// Source: Linux 6.18 include/trace/events/{kmem,exceptions,vmscan,tlb,huge_memory}.h.
+// Source: Linux 6.18 include/trace/events/{kmem,exceptions,vmscan,tlb,huge_memory,oom}.h.
 
 interface Tracepoint {
   readonly name: string;
@@ -26,6 +26,15 @@ export const mm_fault_zero = 10;
 export const mm_fault_copy = 11;
 export const mm_fault_reuse = 12;
 export const mm_filemap_map_pages = 13;
+export const mm_vmscan_kswapd_sleep = 14;
+export const mm_vmscan_kswapd_wake = 15;
+export const mm_vmscan_direct_reclaim_begin = 16;
+export const mm_vmscan_direct_reclaim_end = 17;
+export const mm_vmscan_memcg_reclaim_begin = 18;
+export const mm_vmscan_memcg_reclaim_end = 19;
+export const mm_vmscan_lru_shrink_inactive = 20;
+export const mm_vmscan_write_folio = 21;
+export const mark_victim = 22;
 
 export const TRACEPOINTS: readonly Tracepoint[] = [
   { name: 'page_fault_user', fields: ['address', 'error_code'] },
@@ -43,6 +52,15 @@ export const TRACEPOINTS: readonly Tracepoint[] = [
   { name: 'mm_fault_copy', fields: ['address', 'from', 'to'] },
   { name: 'mm_fault_reuse', fields: ['address', 'pfn'] },
   { name: 'mm_filemap_map_pages', fields: ['owner', 'first', 'last'] },
+  { name: 'mm_vmscan_kswapd_sleep', fields: ['nid'] },
+  { name: 'mm_vmscan_kswapd_wake', fields: ['nid', 'zid', 'order'] },
+  { name: 'mm_vmscan_direct_reclaim_begin', fields: ['order', 'gfp_flags'] },
+  { name: 'mm_vmscan_direct_reclaim_end', fields: ['nr_reclaimed'] },
+  { name: 'mm_vmscan_memcg_reclaim_begin', fields: ['order', 'gfp_flags'] },
+  { name: 'mm_vmscan_memcg_reclaim_end', fields: ['nr_reclaimed'] },
+  { name: 'mm_vmscan_lru_shrink_inactive', fields: ['nid', 'nr_scanned', 'nr_reclaimed'] },
+  { name: 'mm_vmscan_write_folio', fields: ['pfn', 'reclaim_flags'] },
+  { name: 'mark_victim', fields: ['pid'] },
 ];
 
 /** Numbers of one event in the ring: its tracepoint, its time and up to three arguments. */

@@ -14,19 +14,30 @@ export function addPage(system: System, inode: Inode, index: number, zeroed: boo
   const { alloc, mem } = system.machine;
   const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE | (zeroed ? __GFP_ZERO : 0), 0);
   if (pfn === NO_PFN) return NO_PFN;
-  if (!zeroed) mem.zeroFrame(pfn); // what the disk holds
+  if (!zeroed) readDisk(system, inode, index, pfn);
   insertPage(system, inode, index, pfn);
   return pfn;
 }
 
+/** What the disk holds: what was written back, else zeros. */
+function readDisk(system: System, inode: Inode, index: number, pfn: Pfn): void {
+  const { mem } = system.machine;
+  const stored = inode.stored.get(index);
+  if (stored === undefined) mem.zeroFrame(pfn);
+  else mem.words.set(stored, mem.writable(pfn));
+}
+
 /** Puts a page with content into the cache; the cache's reference is the caller's. */
 export function insertPage(system: System, inode: Inode, index: number, pfn: Pfn): void {
-  const { pages, stat, trace } = system.machine;
+  const { lru, pages, stat, trace } = system.machine;
   const shmem = inode.kind === 'shmem';
-  pages.setFlags(pfn, PG_uptodate | PG_lru | (shmem ? PG_swapbacked : 0));
+  pages.setFlags(pfn, PG_uptodate | (shmem ? PG_swapbacked : 0));
   pages.setOwner(pfn, inode.id);
   pages.setIndex(pfn, index | 0);
+  const shadow = inode.cache.takeShadow(index);
+  if (shadow !== 0) lru.refault(pfn, shadow);
   inode.cache.add(index, pfn);
+  lru.add(pfn);
   stat.node[NR_FILE_PAGES]++;
   if (shmem) stat.node[NR_SHMEM]++;
   if (trace.on) trace.emit(mm_filemap_add_to_page_cache, inode.id, index, pfn);
@@ -34,18 +45,21 @@ export function insertPage(system: System, inode: Inode, index: number, pfn: Pfn
 
 /** A folio of 2^order pages in the cache, from page `index` on; false without memory. */
 export function addFolio(system: System, inode: Inode, index: number, order: number): boolean {
-  const { alloc, pages, stat } = system.machine;
+  const { alloc, lru, pages, stat } = system.machine;
   if (order === 0) return addPage(system, inode, index, false) !== NO_PFN;
   const head = alloc.alloc(GFP_HIGHUSER_MOVABLE | __GFP_ZERO | 0x40000, order);
   if (head === NO_PFN) return false;
   const nr = 1 << order;
   for (let i = 0; i < nr; i++) {
-    pages.setFlags(head + i, PG_uptodate | PG_lru);
+    pages.setFlags(head + i, PG_uptodate | (i > 0 ? PG_lru : 0));
     pages.setOwner(head + i, inode.id);
     pages.setIndex(head + i, (index + i) | 0);
+    inode.cache.takeShadow(index + i);
+    if (inode.stored.size > 0) readDisk(system, inode, index + i, (head + i) as Pfn);
     inode.cache.add(index + i, (head + i) as Pfn);
   }
   pages.setRefcount(head, nr);
+  lru.add(head);
   stat.node[NR_FILE_PAGES] += nr;
   return true;
 }

@@ -64,6 +64,12 @@ export function collapseOne(vma: Vma, va: number): number {
   }
   const page = machine.alloc.alloc(GFP_TRANSHUGE | __GFP_ZERO, HPAGE_PMD_ORDER);
   if (page === NO_PFN) return ENOMEM;
+  for (let i = 0; i < HPAGE_PMD_NR; i++) {
+    const lo = mem.words[first + 2 * i];
+    if ((lo | mem.words[first + 2 * i + 1]) === 0 || (lo & _PAGE_PRESENT) !== 0) continue;
+    machine.alloc.free(page, HPAGE_PMD_ORDER); // the allocation reclaimed one of them
+    return EINVAL;
+  }
   let mapped = 0;
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
     const pte = first + 2 * i;

@@ -75,7 +75,7 @@ function mapAround(vma: Vma, pmd: number, va: VirtAddr, window: number): boolean
       i++;
       continue;
     }
-    if (mm.pgt.isNone(pmd) && !mm.pgt.allocPteTable(pmd)) return false;
+    if (mm.pgt.isNone(pmd) && !allocTablePinned(vma, pmd, pfn)) return false;
     const nr = 1 << pages.compoundOrder(head);
     const start = i - (pfn - head);
     const whole = nr > 1 && folioFits(vma, va - (index - start) * PAGE_SIZE, start, nr);
@@ -89,6 +89,15 @@ function mapAround(vma: Vma, pmd: number, va: VirtAddr, window: number): boolean
   }
   cacheHit(vma.file!, hits);
   if (trace.on) trace.emit(mm_filemap_map_pages, inode.id, from, to);
+  return done;
+}
+
+/** Makes a PTE table while the page of the fault must stay where it is. */
+function allocTablePinned(vma: Vma, pmd: number, pfn: Pfn): boolean {
+  const { rmap } = vma.mm.system.machine;
+  rmap.get(pfn);
+  const done = vma.mm.pgt.allocPteTable(pmd);
+  rmap.put(pfn);
   return done;
 }
 
@@ -121,7 +130,7 @@ function doFetchFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fault
   const index = vma.indexOf(va);
   const pfn = fetchPage(vma, index, flags);
   if (pfn < 0) return fetchFailure(pfn);
-  if (mm.pgt.isNone(pmd) && !mm.pgt.allocPteTable(pmd)) return FAULT_OOM;
+  if (mm.pgt.isNone(pmd) && !allocTablePinned(vma, pmd, pfn as Pfn)) return FAULT_OOM;
   const write = (flags & PF_WRITE) !== 0;
   const head = pages.head(pfn);
   const whole = fitsWhole(vma, va, pfn, head);
@@ -196,10 +205,15 @@ function doCowFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): FaultRe
   const anon = anonVmaPrepare(vma, rmap.owners);
   const source = fetchPage(vma, vma.indexOf(va), flags);
   if (source < 0) return fetchFailure(source);
+  rmap.get(source as Pfn); // the allocation may reclaim
   const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE, 0);
+  if (pfn !== NO_PFN) mem.copyFrame(pfn, source);
+  rmap.put(source as Pfn);
   if (pfn === NO_PFN) return FAULT_OOM;
-  mem.copyFrame(pfn, source);
-  if (mm.pgt.isNone(pmd) && !mm.pgt.allocPteTable(pmd)) return FAULT_OOM;
+  if (mm.pgt.isNone(pmd) && !mm.pgt.allocPteTable(pmd)) {
+    alloc.free(pfn, 0);
+    return FAULT_OOM;
+  }
   const pte = mm.pgt.pteIn(pmd, va);
   const lo = protLo(vma) | _PAGE_DIRTY | mayWrite(vma);
   rmap.addNewAnon(pfn, anon.id, vma.indexOf(va));

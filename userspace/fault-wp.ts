@@ -88,8 +88,14 @@ function copy(vma: Vma, pte: number, va: VirtAddr, old: Pfn): FaultResult {
   const { system } = mm;
   const { mem, alloc, rmap, pages, trace } = system.machine;
   const anon = anonVmaPrepare(vma, rmap.owners);
+  const before = mem.words[pte];
   const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE, 0);
   if (pfn === NO_PFN) return FAULT_OOM;
+  if (((mem.words[pte] ^ before) & ~_PAGE_ACCESSED) !== 0) {
+    // The allocation reclaimed the very page: the access is tried again.
+    alloc.free(pfn, 0);
+    return FAULT_OK;
+  }
   if (old === NO_PFN) mem.zeroFrame(pfn);
   else mem.copyFrame(pfn, old);
   const lo = protLo(vma) | _PAGE_DIRTY | mayWrite(vma);

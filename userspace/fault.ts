@@ -63,6 +63,7 @@ import { faultHugePmd, tryHugeAnonymous } from './huge.ts';
 import type { Mm } from './mm.ts';
 import { MM_ANONPAGES } from './rss.ts';
 import { mlockFutureOk } from './mmap.ts';
+import { outOfMemory } from './oom.ts';
 import { mlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import {
@@ -91,6 +92,7 @@ export function handleUserFault(mm: Mm, va: VirtAddr, errorCode: number): FaultR
     if ((vma.flags & VM_GROWSDOWN) === 0 || !expandStack(vma, va)) return FAULT_MAPERR;
   }
   if (isAccessError(vma, errorCode)) return FAULT_ACCERR;
+  if (machine.groups !== null) machine.groups.run(mm.group);
   for (let flags = errorCode; ;) {
     const result = handleMmFault(vma, va, flags);
     if (result === FAULT_RETRY || result === FAULT_AGAIN) {
@@ -99,6 +101,7 @@ export function handleUserFault(mm: Mm, va: VirtAddr, errorCode: number): FaultR
       continue;
     }
     mm.system.inFlight.inode = null;
+    if (result === FAULT_OOM && outOfMemory(mm.system, mm)) continue;
     if (result !== FAULT_OK && result !== FAULT_MAJOR) return result;
     countFault(mm, result === FAULT_MAJOR || (flags & FAULT_TRIED) !== 0);
     return FAULT_OK;

@@ -25,6 +25,8 @@ export class Inode implements PageOwner {
   /** Its mappings may be filled around a fault; not so System V segments (shm_vm_ops). */
   mapsAround = true;
   readonly cache = new PageCache();
+  /** What the disk holds of pages that were written back; other pages are zeros there. */
+  readonly stored = new Map<number, Int32Array>();
   /** Pages of shared memory that are swapped out: index -> slot. */
   readonly swapped = new Map<number, number>();
   /** Mappings of the file (i_mmap). */

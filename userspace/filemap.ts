@@ -16,6 +16,7 @@ import type { File, Inode } from './file.ts';
 import type { System } from './system.ts';
 import type { Vma } from './vma.ts';
 import { asyncReadAhead, readAround, readMarked, syncReadAhead } from './readahead.ts';
+import { discardDisk, zeroDiskTail } from './writeback.ts';
 import { ZAP_KEEP_COWED, zapRange } from './zap.ts';
 
 /** fetchPage() could not: beyond the end of the file; no memory; the disk was asked, try again. */
@@ -75,7 +76,7 @@ export function writeFile(
     const index = Math.floor(at / PAGE_SIZE);
     const stop = Math.min(end, (index + 1) * PAGE_SIZE);
     let pfn = shmemPage(system, inode, index);
-    if (pfn === NO_PFN) pfn = addPage(system, inode, index, true);
+    if (pfn === NO_PFN) pfn = addPage(system, inode, index, inode.kind === 'shmem');
     if (pfn === NO_PFN) return;
     const base = mem.writable(pfn) * 4;
     mem.bytes.fill(byte, base + (at % PAGE_SIZE), base + (at % PAGE_SIZE) + stop - at);
@@ -152,6 +153,7 @@ export function truncateFile(system: System, inode: Inode, size: number): void {
   touchEdge(system, inode, size);
   const tail = inode.cache.get(Math.floor(size / PAGE_SIZE));
   const kept = size % PAGE_SIZE;
+  if (kept !== 0) zeroDiskTail(inode, Math.floor(size / PAGE_SIZE), kept);
   if (kept !== 0 && tail !== NO_PFN) {
     const at = system.machine.mem.writable(tail) * 4;
     system.machine.mem.bytes.fill(0, at + kept, at + PAGE_SIZE);
@@ -183,6 +185,7 @@ export function punchHole(system: System, inode: Inode, first: number, end: numb
 }
 
 function dropPages(system: System, inode: Inode, first: number, end: number): void {
+  discardDisk(inode, first, end);
   for (const index of [...inode.swapped.keys()]) {
     if (index >= first && index < end) system.swap?.shmemDrop(inode, index);
   }

@@ -56,6 +56,7 @@ export function dupMm(old: Mm): Mm {
   const root = system.machine.alloc.alloc(GFP_KERNEL_ACCOUNT | __GFP_ZERO, 0);
   if (root === NO_PFN) throw new SysError(ENOMEM);
   const mm = new Mm(system, system.newMmId(), root, { ...old.limits });
+  mm.group = old.group;
   mm.startBrk = old.startBrk;
   mm.brk = old.brk;
   mm.startStack = old.startStack;

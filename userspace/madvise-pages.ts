@@ -2,7 +2,13 @@
 // reclaims what this process alone maps.
 // Source: Linux 6.18 mm/madvise.c: madvise_free_pte_range(), madvise_cold_or_pageout_pte_range().
 
-import { PG_dirty, PG_swapbacked, PG_swapcache, PG_unevictable } from '../kernel/page.ts';
+import {
+  PG_dirty,
+  PG_referenced,
+  PG_swapbacked,
+  PG_swapcache,
+  PG_unevictable,
+} from '../kernel/page.ts';
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import {
   MAX_SWAPFILES,
@@ -76,7 +82,12 @@ export function freeLazily(vma: Vma, start: number, end: number): void {
       pages.clearFlags(pfn, PG_dirty);
     }
     words[pte] = lo & ~(_PAGE_DIRTY | _PAGE_ACCESSED);
-    if (!pages.hasFlags(pfn, PG_unevictable)) pages.clearFlags(pfn, PG_swapbacked);
+    if (pages.hasFlags(pfn, PG_unevictable) || !pages.hasFlags(pfn, PG_swapbacked)) return;
+    // It moves to the inactive file list, whose pages go first (lru_lazyfree()).
+    const head = pages.head(pfn);
+    machine.lru.remove(head);
+    pages.clearFlags(pfn, PG_swapbacked | PG_referenced);
+    machine.lru.add(head);
   });
   mm.system.flushTlb(mm, start, end);
 }
@@ -94,5 +105,9 @@ export function pageOut(vma: Vma, start: number, end: number): void {
     if (pages.head(pfn) !== pfn || pages.mapcount(pfn) !== 1) return;
     if (!pages.hasFlags(pfn, PG_unevictable)) list.push(pfn);
   });
-  for (const pfn of list) reclaimPage(mm.system, pfn);
+  const { lru } = mm.system.machine;
+  for (const pfn of list) {
+    lru.remove(pfn);
+    if (!reclaimPage(mm.system, pfn)) lru.add(pfn);
+  }
 }

@@ -10,9 +10,11 @@ import {
   PAGE_NEXT,
   PAGE_PREV,
   PAGE_RECORD,
+  PG_active,
   PG_anon,
   PG_head,
   PG_ksm,
+  PG_lru,
   PG_locked,
   PG_mlocked,
   PG_reserved,
@@ -60,7 +62,7 @@ export class PageMigration implements PageMigrator {
   }
 
   migrate(from: Pfn, to: Pfn): boolean {
-    const { mem, pages, rmap } = this.system.machine;
+    const { groups, lru, mem, pages, rmap } = this.system.machine;
     const entries: { mm: Mm; va: number; pte: number }[] = [];
     rmap.walk(from, (space, va) => {
       if (space instanceof Mm) entries.push({ mm: space, va, pte: space.pgt.pteAt(va) });
@@ -68,10 +70,17 @@ export class PageMigration implements PageMigrator {
     });
     if (entries.length !== pages.mapcount(from) || entries.some((e) => e.pte < 0)) return false;
     const inode = this.cachedIn(from);
+    const marks = pages.flags(from) & (PG_lru | PG_active);
+    lru.remove(from);
     mem.copyFrame(to, from);
     for (let word = 0; word < PAGE_RECORD; word++) {
       if (word === PAGE_NEXT || word === PAGE_PREV) continue;
       pages.words[to * PAGE_RECORD + word] = pages.words[from * PAGE_RECORD + word];
+    }
+    groups?.migrate(from, to);
+    if ((marks & PG_lru) !== 0) {
+      pages.setFlags(to, marks & PG_active);
+      lru.add(to);
     }
     if (inode !== undefined) {
       const index = pages.index(from) >>> 0;

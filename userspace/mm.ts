@@ -5,15 +5,25 @@
 // Source: Linux 6.18 include/linux/mm_types.h, mm/mmap.c, kernel/fork.c (mm_init()).
 
 import { assert } from '../kernel/errors.ts';
+import type { MemGroup } from '../kernel/memcg.ts';
 import { NO_ENTRY, PageTable } from '../kernel/pgtable.ts';
-import { ptePfnAny, ptePresent } from '../kernel/pte.ts';
+import { _PAGE_ACCESSED, ptePfnAny, ptePresent } from '../kernel/pte.ts';
+import { USED_EXEC } from '../kernel/reclaim/policy.ts';
 import type { AddressSpace, FaultResult } from '../kernel/ports.ts';
 import { TASK_SIZE, type Pfn, type PhysAddr, type VirtAddr } from '../kernel/types.ts';
 import { handleUserFault } from './fault.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES } from './rss.ts';
 import type { System } from './system.ts';
 import { VmaTree } from './vma-tree.ts';
-import { VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_SHARED, VM_WRITE, type Vma } from './vma.ts';
+import {
+  VM_EXEC,
+  VM_GROWSDOWN,
+  VM_LOCKED,
+  VM_SEQ_READ,
+  VM_SHARED,
+  VM_WRITE,
+  type Vma,
+} from './vma.ts';
 
 /** Resource limits in bytes; Infinity where there is none. */
 export interface Limits {
@@ -50,6 +60,8 @@ export class Mm implements AddressSpace {
   /** Flags that every new mapping gets (mlockall(MCL_FUTURE)). */
   defFlags = 0;
   limits: Limits;
+  /** The memory group that pays for its pages; null for the root group. */
+  group: MemGroup | null = null;
   /** Its mm_struct. */
   readonly object: PhysAddr;
   /** Tasks that use it. */
@@ -90,6 +102,19 @@ export class Mm implements AddressSpace {
     const pte = this.pgt.pteIn(pmd, va);
     if (pte === NO_ENTRY || !ptePresent(words[pte])) return false;
     return ptePfnAny(words[pte], words[pte + 1]) === pfn;
+  }
+
+  /** Was the present page of va used since the last call? Clears its accessed bit. */
+  clearYoung(va: VirtAddr): number {
+    const { words } = this.system.machine.mem;
+    const pmd = this.pgt.pmdAt(va);
+    if (pmd === NO_ENTRY) return 0;
+    const entry = this.pgt.isHuge(pmd) ? pmd : this.pgt.pteIn(pmd, va);
+    if (entry === NO_ENTRY || (words[entry] & _PAGE_ACCESSED) === 0) return 0;
+    words[entry] &= ~_PAGE_ACCESSED;
+    const vma = this.vmas.at(va);
+    if (vma === undefined || (vma.flags & VM_SEQ_READ) !== 0) return 0;
+    return (vma.flags & VM_EXEC) !== 0 ? 1 | USED_EXEC : 1;
   }
 
   /**

@@ -8,6 +8,7 @@ import {
   _PAGE_DIRTY,
   _PAGE_RW,
   pteNone,
+  ptePfnAny,
   ptePresent,
   swapOffset,
   swapType,
@@ -19,6 +20,7 @@ import type { Inode } from './file.ts';
 import type { Mm } from './mm.ts';
 import { MS_ASYNC, MS_INVALIDATE, MS_SYNC } from './mman.ts';
 import { VM_LOCKED, VM_SHARED, type Vma } from './vma.ts';
+import { writePage } from './writeback.ts';
 
 /** msync(2). @throws SysError EINVAL, ENOMEM, EBUSY */
 export function doMsync(mm: Mm, start: number, length: number, flags: number): void {
@@ -61,16 +63,24 @@ function writeBack(inode: Inode, first: number, end: number): void {
       if (index >= vma.pgoff + vma.pages) break;
       const pte = mm.pgt.pteAt(vma.start + (index - vma.pgoff) * PAGE_SIZE);
       if (pte === NO_ENTRY || !ptePresent(words[pte])) continue;
+      if ((words[pte] & _PAGE_DIRTY) !== 0) {
+        const pfn = ptePfnAny(words[pte], words[pte + 1]);
+        mm.system.machine.pages.setFlags(mm.system.machine.pages.head(pfn), PG_dirty);
+      }
       words[pte] &= ~(_PAGE_DIRTY | _PAGE_RW);
     }
     mm.system.flushTlbSpace(mm);
   }
   const any = inode.mappings[0] as Vma | undefined;
   if (any === undefined) return;
-  const { pages } = any.mm.system.machine;
-  for (const index of inode.cache.indexes(first, end)) {
-    pages.clearFlags(pages.head(inode.cache.get(index)), PG_dirty);
+  const { system } = any.mm;
+  const { pages } = system.machine;
+  const indexes = inode.cache.indexes(first, end);
+  for (const index of indexes) {
+    const pfn = inode.cache.get(index);
+    if (pages.hasFlags(pages.head(pfn), PG_dirty)) writePage(system, inode, index, pfn);
   }
+  for (const index of indexes) pages.clearFlags(pages.head(inode.cache.get(index)), PG_dirty);
 }
 
 /** mincore(2): `1` for each page that is resident, `0` else. @throws SysError EINVAL, ENOMEM */

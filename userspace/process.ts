@@ -70,6 +70,8 @@ export class Task {
   readonly files: Files;
   minflt = 0;
   majflt = 0;
+  /** -1000 (never) .. 1000 (first): who goes when memory runs out. */
+  oomScoreAdj = 0;
   alive = true;
   /** Its task_struct, stack and so on, while it lives. */
   objects: TaskObjects | null = null;

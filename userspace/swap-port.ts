@@ -26,6 +26,10 @@ export interface SwapPort {
   writeOut(pfn: Pfn, slot: number): void;
   /** reserve() was for nothing: somebody still maps the page. */
   cancel(pfn: Pfn): void;
+  /** Drops a page of the swap cache that nobody maps: its slot has the content. */
+  dropCached(pfn: Pfn): boolean;
+  /** Slots that are free. */
+  readonly available: number;
   /** Moves a page of shared memory, which nobody maps, from its file's cache to swap. */
   shmemOut(inode: Inode, index: number, pfn: Pfn): boolean;
   /** Drops a swapped page of shared memory. */

@@ -181,10 +181,12 @@ export class Swap implements SwapPort {
 
   /** A page of its own for a slot that one entry alone refers to. */
   private readPast(offset: number): Pfn {
-    const { alloc, pages } = this.system.machine;
+    const { alloc, lru, pages } = this.system.machine;
     const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE, 0);
     if (pfn === NO_PFN) return NO_PFN;
     this.area.read(offset, pfn);
+    const shadow = this.area.shadow[offset];
+    if (shadow !== 0) lru.refault(pfn, shadow);
     pages.setFlags(pfn, PG_swapbacked | PG_uptodate);
     return pfn;
   }
@@ -212,6 +214,7 @@ export class Swap implements SwapPort {
     const pfn = this.readPast(offset);
     if (pfn === NO_PFN) return NO_PFN;
     area.addToCache(offset, pfn);
+    this.system.machine.lru.add(pfn);
     if (ahead) this.system.machine.pages.setFlags(pfn, PG_readahead);
     return pfn;
   }
@@ -239,8 +242,9 @@ export class Swap implements SwapPort {
 
   /** Writes a page that reserve() gave a slot; nobody maps it any more, so it leaves the cache. */
   writeOut(pfn: Pfn, slot: number): void {
-    const { rmap, stat } = this.system.machine;
+    const { lru, rmap, stat } = this.system.machine;
     this.area.write(slot, pfn);
+    this.area.shadow[slot] = lru.evicted(pfn);
     stat.counts[PSWPOUT]++;
     this.area.removeFromCache(pfn);
     rmap.put(pfn);
@@ -249,6 +253,21 @@ export class Swap implements SwapPort {
   /** reserve() was for nothing: somebody still maps the page. */
   cancel(pfn: Pfn): void {
     this.tryToFree(pfn);
+  }
+
+  /** Drops a page that was read ahead and that nobody took: its slot still has the content. */
+  dropCached(pfn: Pfn): boolean {
+    const { lru, pages, rmap } = this.system.machine;
+    if (pages.refcount(pfn) !== 1) return false;
+    this.area.shadow[pages.privateOf(pfn)] = lru.evicted(pfn);
+    this.area.removeFromCache(pfn);
+    rmap.put(pfn);
+    return true;
+  }
+
+  /** Slots that are free. */
+  get available(): number {
+    return this.area.usable - this.area.used;
   }
 
   /** Brings a swapped page of shared memory back into its file's cache. */
@@ -272,6 +291,7 @@ export class Swap implements SwapPort {
     area.dup(slot);
     inode.swapped.set(index, slot);
     area.write(slot, pfn);
+    area.shadow[slot] = system.machine.lru.evicted(pfn);
     area.removeFromCache(pfn);
     system.machine.stat.counts[PSWPOUT]++;
     return true;

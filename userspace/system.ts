@@ -7,6 +7,7 @@
 import { ENOMEM, KernelBug, SysError } from '../kernel/errors.ts';
 import { GFP_KERNEL_ACCOUNT, __GFP_ZERO } from '../kernel/gfp.ts';
 import { Machine, type MachineConfig } from '../kernel/machine.ts';
+import type { MemGroup } from '../kernel/memcg.ts';
 import { PG_reserved, PG_zero } from '../kernel/page.ts';
 import type { AddressSpace } from '../kernel/ports.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
@@ -22,6 +23,7 @@ import { unchargeCommit } from './commit.ts';
 import { Files, Task } from './process.ts';
 import type { SwapPort } from './swap-port.ts';
 import { VM_ACCOUNT } from './vma.ts';
+import { reclaimPage } from './unmap.ts';
 import { zapRange } from './zap.ts';
 
 /** Settings, named as under /proc/sys/vm and /sys/kernel/mm. */
@@ -92,10 +94,13 @@ export class System {
   /** May exceed RLIMIT_MEMLOCK and map address 0 (CAP_IPC_LOCK, CAP_SYS_RAWIO). */
   privileged = true;
   swap: SwapPort | null = null;
+  /** The kernel's log, line by line. */
+  readonly log: string[] = [];
   readonly zeroPfn: Pfn;
   hugeZeroPfn: Pfn = NO_PFN;
   private readonly vdso: Pfn[] = [];
   private readonly vvar: Pfn;
+  private group: MemGroup | null = null;
   private nextPid = 1;
 
   constructor(config: SystemConfig = {}) {
@@ -106,6 +111,10 @@ export class System {
     this.zeroPfn = this.kernelPage(PG_reserved | PG_zero);
     this.vvar = this.kernelPage(PG_reserved);
     for (let i = 0; i < (config.vdsoPages ?? 2); i++) this.vdso.push(this.kernelPage(PG_reserved));
+    this.machine.reclaim.evictor = {
+      evict: (pfn) => reclaimPage(this, pfn),
+      swapFree: () => this.swap?.available ?? 0,
+    };
   }
 
   get rmap(): Machine['rmap'] {
@@ -117,6 +126,18 @@ export class System {
     let pages = 0;
     for (const zone of this.machine.alloc.zones) pages += zone.managed;
     return pages;
+  }
+
+  /**
+   * A memory group for processes; those that are made from now on belong to it, and their children.
+   * @param maxBytes what the group may have at most.
+   */
+  newGroup(name: string, maxBytes: number): MemGroup {
+    const groups = this.machine.useGroups();
+    this.group = groups.create(name);
+    this.group.max = Math.floor(maxBytes / PAGE_SIZE);
+    groups.run(this.group);
+    return this.group;
   }
 
   /** An id for a new address space: what its page tables name as owner. */
@@ -139,6 +160,7 @@ export class System {
     const root = this.machine.alloc.alloc(GFP_KERNEL_ACCOUNT | __GFP_ZERO, 0);
     if (root === NO_PFN) throw new SysError(ENOMEM);
     const mm = new Mm(this, this.newMmId(), root, { ...NO_LIMITS });
+    mm.group = this.group;
     this.mms.add(mm);
     return mm;
   }

@@ -15,6 +15,7 @@ import {
   PG_mlocked,
   PG_swapbacked,
   PG_swapcache,
+  type MemMap,
 } from '../kernel/page.ts';
 import { SWP_EXCLUSIVE, _PAGE_DIRTY, swapHi, swapLo } from '../kernel/pte.ts';
 import { NR_FILE_PAGES, NR_SHMEM } from '../kernel/stats.ts';
@@ -25,6 +26,7 @@ import type { Mm } from './mm.ts';
 import { MM_SWAPENTS } from './rss.ts';
 import type { System } from './system.ts';
 import { VM_LOCKED } from './vma.ts';
+import { writePage } from './writeback.ts';
 import { rssKind } from './zap.ts';
 
 /**
@@ -76,7 +78,10 @@ export function reclaimPage(system: System, pfn: Pfn): boolean {
   const { pages, rmap } = system.machine;
   const flags = pages.flags(pfn);
   if (pages.head(pfn) !== pfn || pages.compoundOrder(pfn) > 0) return false;
-  if ((flags & PG_mlocked) !== 0) return false;
+  if ((flags & PG_mlocked) !== 0 || isPinned(pages, pfn)) return false;
+  if ((flags & (PG_anon | PG_swapcache)) === PG_swapcache) {
+    return system.swap?.dropCached(pfn) ?? false;
+  }
   if ((flags & PG_anon) === 0) return reclaimCached(system, pfn);
   if ((flags & PG_swapbacked) === 0) return reclaimLazy(system, pfn);
   const slot = system.swap?.reserve(pfn) ?? NO_SLOT;
@@ -89,27 +94,42 @@ export function reclaimPage(system: System, pfn: Pfn): boolean {
   return gone;
 }
 
+/** Does anyone hold a reference but its entries, its file's cache and the swap cache? */
+function isPinned(pages: MemMap, pfn: Pfn): boolean {
+  const flags = pages.flags(pfn);
+  let expected = pages.mapcount(pfn);
+  if ((flags & PG_swapcache) !== 0 || (flags & PG_anon) === 0) expected++;
+  return pages.refcount(pfn) !== expected;
+}
+
 /** Memory that MADV_FREE gave up: dropped, if it was not written since. */
 function reclaimLazy(system: System, pfn: Pfn): boolean {
-  const { pages } = system.machine;
+  const { lru, pages, rmap } = system.machine;
   if (pages.hasFlags(pfn, PG_dirty | PG_swapcache)) return false;
-  return tryToUnmap(system, pfn, NO_SLOT);
+  rmap.get(pfn);
+  const gone = tryToUnmap(system, pfn, NO_SLOT);
+  if (gone) lru.evicted(pfn);
+  rmap.put(pfn);
+  return gone;
 }
 
 function reclaimCached(system: System, pfn: Pfn): boolean {
-  const { pages, rmap, stat } = system.machine;
+  const { lru, pages, rmap, stat } = system.machine;
   const inode = rmap.owners.get(pages.owner(pfn));
   if (!(inode instanceof Inode)) return false;
   const index = pages.index(pfn) >>> 0;
   if (inode.cache.get(index) !== pfn) return false;
   if (!tryToUnmap(system, pfn, NO_SLOT)) return false;
   const shmem = inode.kind === 'shmem';
-  if (pages.hasFlags(pfn, PG_dirty)) {
-    // Only the flusher writes a file's pages; shared memory goes to swap.
+  const dirty = pages.hasFlags(pfn, PG_dirty);
+  if (dirty) {
+    // A disk file's pages are the flusher's: it writes now, and the page goes next time.
+    if (!shmem) writePage(system, inode, index, pfn);
     if (!shmem || system.swap?.shmemOut(inode, index, pfn) !== true) return false;
   }
   if (pages.refcount(pfn) !== 1) return false;
   inode.cache.remove(index);
+  if (!dirty) inode.cache.setShadow(index, lru.evicted(pfn));
   stat.node[NR_FILE_PAGES]--;
   if (shmem) stat.node[NR_SHMEM]--;
   pages.clearFlags(pfn, PG_dirty);

@@ -24,6 +24,7 @@ function cpuOf(machine: Machine): Cpu {
     root: machine.kernelRoot,
     handleFault: () => FAULT_MAPERR,
     maps: () => false,
+    clearYoung: () => 0,
   });
   cpu.userMode = false;
   return cpu;

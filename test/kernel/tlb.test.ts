@@ -22,6 +22,7 @@ describe.each(FORMS)('what software must flush, %s TLB', (name, config) => {
     root: root as Pfn,
     handleFault: () => FAULT_MAPERR,
     maps: () => false,
+    clearYoung: () => 0,
   });
 
   test('a changed entry is seen after INVLPG', () => {

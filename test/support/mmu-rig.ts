@@ -41,6 +41,7 @@ export class Rig {
         return this.onFault(va, code);
       },
       maps: () => false,
+      clearYoung: () => 0,
     });
   }
 

@@ -44,6 +44,9 @@ class Space implements AddressSpace {
     return FAULT_OK;
   }
 
+  clearYoung(): number {
+    return 0;
+  }
   maps(): boolean {
     return false;
   }

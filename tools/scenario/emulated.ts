@@ -54,7 +54,7 @@ export class EmulatedTarget implements Target {
   }
 
   start(scenario: Scenario): { brk0: bigint; stack: bigint } {
-    const { ram, swap, cpus, thp } = scenario.machine;
+    const { ram, swap, limit, cpus, thp } = scenario.machine;
     const system = new System({
       ...(ram === undefined ? {} : { ram }),
       ...(cpus === undefined ? {} : { cpus }),
@@ -67,6 +67,8 @@ export class EmulatedTarget implements Target {
     this.labels = new FrameLabels();
     this.tasks.length = 0;
     const task = startProcess(system);
+    // The process joins its group when it is there: its image and stack stay charged to the root.
+    if (limit !== undefined) task.mm.group = system.newGroup('/scenario', limit);
     this.tasks.push(task);
     this.pte0 = task.mm.pgt.bytes;
     this.watchFrees(system);
@@ -209,6 +211,10 @@ export class EmulatedTarget implements Target {
     const { mem } = this.running.machine;
     const kind = PF_USER | (write ? PF_WRITE : 0);
     let byte = 0;
+    // Between statements the CPU ran the one who gives them: the process finds an empty TLB, and
+    // its accesses set the accessed bits that reclaim looks at.
+    const { smp } = this.running.machine;
+    smp.cpu(smp.current).flushAll();
     // Addresses are numbers while they are canonical: as BigInts only to wrap and to report.
     for (let i = 0n, at = address; i < count; i++, at = BigInt.asUintN(64, at + step)) {
       const va = register(at);

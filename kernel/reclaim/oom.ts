@@ -1,0 +1,115 @@
+// The OOM killer: nothing is left to reclaim, so one process must go.
+//
+//     badness = resident pages + swapped pages + pages of page tables
+//               + oom_score_adj thousandths of all memory there is;  -1000: never
+//
+// The worst is killed, the first of equals. What it had comes back with its address space.
+// Source: Linux 6.18 mm/oom_kill.c: oom_badness(), oom_evaluate_task(), dump_tasks(),
+// __oom_kill_process(). Not modelled: the reaper, killing all processes that share the memory.
+
+/** A process as the OOM killer sees it; memory in pages. */
+export interface OomCandidate {
+  readonly pid: number;
+  readonly tgid: number;
+  readonly uid: number;
+  readonly comm: string;
+  readonly totalVm: number;
+  readonly rssAnon: number;
+  readonly rssFile: number;
+  readonly rssShmem: number;
+  readonly swapEntries: number;
+  readonly pageTableBytes: number;
+  /** -1000 (never) .. 1000 (first). */
+  readonly scoreAdj: number;
+}
+
+export const OOM_SCORE_ADJ_MIN = -1000;
+
+/** Points of a process; NaN where it must not be killed. @param totalPages RAM and swap in pages. */
+export function badness(task: OomCandidate, totalPages: number): number {
+  if (task.scoreAdj === OOM_SCORE_ADJ_MIN) return NaN;
+  const points =
+    task.rssAnon +
+    task.rssFile +
+    task.rssShmem +
+    task.swapEntries +
+    Math.floor(task.pageTableBytes / 4096);
+  return points + task.scoreAdj * Math.trunc(totalPages / 1000);
+}
+
+/** Who is to be killed; undefined where nobody may be. */
+export function selectVictim(
+  tasks: readonly OomCandidate[],
+  totalPages: number,
+): OomCandidate | undefined {
+  let worst: OomCandidate | undefined;
+  let most = -Infinity;
+  for (const task of tasks) {
+    const points = badness(task, totalPages);
+    if (points > most) {
+      most = points;
+      worst = task;
+    }
+  }
+  return worst;
+}
+
+/** Why there is an OOM: who asked for what, and within which limit. */
+export interface OomCause {
+  readonly comm: string;
+  readonly gfpText: string;
+  readonly order: number;
+  readonly scoreAdj: number;
+  /** The group whose limit it is; undefined where all memory is used up. */
+  readonly group:
+    { readonly name: string; readonly usage: number; readonly max: number } | undefined;
+}
+
+/** The kernel's log of an OOM kill, line by line. */
+export function oomReport(
+  cause: OomCause,
+  tasks: readonly OomCandidate[],
+  victim: OomCandidate | undefined,
+): string[] {
+  const { group } = cause;
+  const lines = [
+    `${cause.comm} invoked oom-killer: gfp_mask=${cause.gfpText}, order=${cause.order}, ` +
+      `oom_score_adj=${cause.scoreAdj}`,
+  ];
+  if (group !== undefined) {
+    lines.push(`memory: usage ${group.usage * 4}kB, limit ${group.max * 4}kB, failcnt 0`);
+  }
+  lines.push(
+    'Tasks state (memory values in pages):',
+    '[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes ' +
+      'swapents oom_score_adj name',
+    ...tasks.map(taskLine),
+  );
+  if (victim === undefined) return [...lines, 'Out of memory and no killable processes...'];
+  const constraint = group === undefined ? 'CONSTRAINT_NONE' : 'CONSTRAINT_MEMCG';
+  const where =
+    group === undefined
+      ? 'global_oom,task_memcg=/'
+      : `oom_memcg=${group.name},task_memcg=${group.name}`;
+  lines.push(
+    `oom-kill:constraint=${constraint},nodemask=(null),cpuset=/,mems_allowed=0,${where},` +
+      `task=${victim.comm},pid=${victim.pid},uid=${victim.uid}`,
+    `${group === undefined ? 'Out of memory' : 'Memory cgroup out of memory'}: ` +
+      `Killed process ${victim.pid} (${victim.comm}) total-vm:${victim.totalVm * 4}kB, ` +
+      `anon-rss:${victim.rssAnon * 4}kB, file-rss:${victim.rssFile * 4}kB, ` +
+      `shmem-rss:${victim.rssShmem * 4}kB, UID:${victim.uid} ` +
+      `pgtables:${victim.pageTableBytes / 1024}kB oom_score_adj:${victim.scoreAdj}`,
+  );
+  return lines;
+}
+
+function taskLine(task: OomCandidate): string {
+  const right = (value: number | string, width: number): string => String(value).padStart(width);
+  const rss = task.rssAnon + task.rssFile + task.rssShmem;
+  return (
+    `[${right(task.pid, 7)}] ${right(task.uid, 5)} ${right(task.tgid, 5)} ` +
+    `${right(task.totalVm, 8)} ${right(rss, 8)} ${right(task.rssAnon, 8)} ` +
+    `${right(task.rssFile, 8)} ${right(task.rssShmem, 9)} ${right(task.pageTableBytes, 8)} ` +
+    `${right(task.swapEntries, 8)}         ${right(task.scoreAdj, 5)} ${task.comm}`
+  );
+}

@@ -1,0 +1,252 @@
+// Reclaim: frees frames when they run short, by what the pools' policies pick.
+//
+//     kswapd          woken below a zone's `low` watermark; works until all are above `high`
+//     direct reclaim  an allocation that found nothing frees 32 pages itself
+//     a group's       a charge beyond the group's limit frees 32 pages of that group
+//
+// All do the same: rounds of rising urgency (priority 12 down to 0). A round asks each pool's
+// policy for victims, batch by batch; the upper layer evicts them: takes them out of page tables,
+// writes them to swap, or drops them from their file. What could not go is given back.
+//
+// kswapd is no thread here: it runs at once, on behalf of whoever wakes it.
+// Invariant: a page is picked by one reclaim at a time: reclaim does not enter itself.
+// Source: Linux 6.18 mm/vmscan.c: do_try_to_free_pages(), shrink_node(), balance_pgdat(),
+// shrink_folio_list(), try_to_free_mem_cgroup_pages(). Not modelled: throttling, demotion.
+
+import type { MemGroup } from '../memcg.ts';
+import { PG_lru, PG_mlocked, type MemMap } from '../page.ts';
+import type { Evictor, MemoryPressure } from '../ports.ts';
+import type { Rmap } from '../rmap.ts';
+import type { VmStat } from '../stats.ts';
+import {
+  PGSCAN_DIRECT,
+  PGSCAN_KSWAPD,
+  PGSTEAL_DIRECT,
+  PGSTEAL_KSWAPD,
+  ALLOCSTALL,
+  KSWAPD_WAKE,
+} from '../stats.ts';
+import {
+  mm_vmscan_direct_reclaim_begin,
+  mm_vmscan_direct_reclaim_end,
+  mm_vmscan_kswapd_sleep,
+  mm_vmscan_kswapd_wake,
+  mm_vmscan_lru_shrink_inactive,
+  mm_vmscan_memcg_reclaim_begin,
+  mm_vmscan_memcg_reclaim_end,
+  type Trace,
+} from '../trace.ts';
+import type { Pfn } from '../types.ts';
+import { WMARK_HIGH, type Zone } from '../zone.ts';
+import type { Lru, Pool } from './pools.ts';
+import { DEF_PRIORITY, SWAP_CLUSTER_MAX, USED_EXEC, type ScanControl } from './policy.ts';
+import { TwoList } from './two-list.ts';
+
+/** Something else than pages that can shrink: slab caches of objects. */
+export interface Shrinker {
+  readonly name: string;
+  /** Objects that could be freed. */
+  count(): number;
+  /** Frees up to `n` objects. @returns how many. */
+  scan(n: number): number;
+}
+
+/** What a reclaimer needs of the machine. */
+export interface ReclaimContext {
+  readonly pages: MemMap;
+  readonly rmap: Rmap;
+  readonly stat: VmStat;
+  readonly trace: Trace;
+  readonly zones: readonly Zone[];
+}
+
+/** Moves pages to make large blocks. Implemented by compaction. */
+export type Compact = (zone: Zone, order: number) => boolean;
+
+class Control implements ScanControl {
+  priority = DEF_PRIORITY;
+  swappiness = 60;
+  maySwap = true;
+  global = true;
+  wanted = SWAP_CLUSTER_MAX;
+  private readonly context: ReclaimContext;
+
+  constructor(context: ReclaimContext) {
+    this.context = context;
+  }
+
+  wasUsed(pfn: number): number {
+    let used = 0;
+    let code = 0;
+    this.context.rmap.walk(pfn as Pfn, (space, va) => {
+      const how = space.clearYoung(va);
+      if (how !== 0) used++;
+      code |= how & USED_EXEC;
+      return true;
+    });
+    return used | code;
+  }
+
+  isDirty(): boolean {
+    return false;
+  }
+}
+
+export class Reclaim implements MemoryPressure {
+  /** The layer that takes pages out of page tables; nothing can go before there is one. */
+  evictor: Evictor | null = null;
+  compactor: Compact | null = null;
+  /** 0..200, /proc/sys/vm/swappiness. */
+  swappiness = 60;
+  readonly shrinkers: Shrinker[] = [];
+  private readonly context: ReclaimContext;
+  private readonly lru: Lru;
+  private readonly control: Control;
+  private readonly victims = new Int32Array(SWAP_CLUSTER_MAX);
+  private running = false;
+  private scanned = 0;
+
+  constructor(context: ReclaimContext, lru: Lru) {
+    this.context = context;
+    this.lru = lru;
+    this.control = new Control(context);
+  }
+
+  reclaim(zone: Zone, order: number): number {
+    const { stat, trace } = this.context;
+    if (this.running) return 0;
+    stat.counts[ALLOCSTALL]++;
+    if (trace.on) trace.emit(mm_vmscan_direct_reclaim_begin, order, 0);
+    const pools = this.lru.pools.filter((pool) => pool.node === zone.node);
+    const freed = this.rounds(pools, Math.max(SWAP_CLUSTER_MAX, 1 << order), true, this.swappiness);
+    stat.counts[PGSCAN_DIRECT] += this.scanned;
+    stat.counts[PGSTEAL_DIRECT] += freed;
+    if (trace.on) trace.emit(mm_vmscan_direct_reclaim_end, freed);
+    return freed;
+  }
+
+  /** Frees at least `pages` of a group's own pages, 32 at least. @returns how many. */
+  reclaimGroup(group: MemGroup, pages: number, groupOf: (id: number) => MemGroup): number {
+    const { stat, trace } = this.context;
+    if (this.running) return 0;
+    if (trace.on) trace.emit(mm_vmscan_memcg_reclaim_begin, 0, 0);
+    const pools = this.lru.pools.filter((pool) => groupOf(pool.group).isIn(group));
+    const wanted = Math.max(SWAP_CLUSTER_MAX, pages);
+    const freed = this.rounds(pools, wanted, false, group.swappiness);
+    stat.counts[PGSCAN_DIRECT] += this.scanned;
+    stat.counts[PGSTEAL_DIRECT] += freed;
+    if (trace.on) trace.emit(mm_vmscan_memcg_reclaim_end, freed);
+    return freed;
+  }
+
+  wakeKswapd(zone: Zone, order: number, classzone: number): void {
+    const { zones, stat, trace } = this.context;
+    if (this.running || this.evictor === null) return;
+    const own = zones.filter((z) => z.node === zone.node && z.managed > 0);
+    const balanced = (): boolean =>
+      own.some((z) => z.free >= z.mark(WMARK_HIGH) + z.protection[classzone]);
+    if (balanced()) return;
+    stat.counts[KSWAPD_WAKE]++;
+    if (trace.on) trace.emit(mm_vmscan_kswapd_wake, zone.node, zone.number, order);
+    const pools = this.lru.pools.filter((pool) => pool.node === zone.node);
+    for (let priority = DEF_PRIORITY; priority > 0 && !balanced();) {
+      const freed = this.round(pools, SWAP_CLUSTER_MAX, true, this.swappiness, priority);
+      stat.counts[PGSCAN_KSWAPD] += this.scanned;
+      stat.counts[PGSTEAL_KSWAPD] += freed;
+      for (const z of own) z.drain();
+      if (freed === 0) priority--;
+    }
+    if (trace.on) trace.emit(mm_vmscan_kswapd_sleep, zone.node);
+  }
+
+  compact(zone: Zone, order: number): boolean {
+    return this.compactor?.(zone, order) ?? false;
+  }
+
+  /** Rounds of rising urgency until `wanted` pages are free. */
+  private rounds(pools: readonly Pool[], wanted: number, global: boolean, swappy: number): number {
+    let freed = 0;
+    let scanned = 0;
+    for (let force = false; ; force = true) {
+      for (let priority = DEF_PRIORITY; priority >= 0 && freed < wanted; priority--) {
+        freed += this.round(pools, wanted - freed, global, swappy, priority);
+        scanned += this.scanned;
+      }
+      if (freed > 0 || force || !this.spareActive(pools)) break;
+    }
+    for (const { policy } of pools) if (policy instanceof TwoList) policy.endReclaim();
+    this.scanned = scanned;
+    return freed;
+  }
+
+  /** Nothing was freed, and active pages were spared: they are not, in a last try. */
+  private spareActive(pools: readonly Pool[]): boolean {
+    let any = false;
+    for (const { policy } of pools) {
+      if (!(policy instanceof TwoList) || !policy.skippedDeactivate) continue;
+      policy.force = any = true;
+    }
+    return any;
+  }
+
+  /** One round over all pools. @returns pages freed; `scanned` is set. */
+  private round(
+    pools: readonly Pool[],
+    wanted: number,
+    global: boolean,
+    swappiness: number,
+    priority: number,
+  ): number {
+    const { control, evictor } = this;
+    this.scanned = 0;
+    if (evictor === null) return 0;
+    this.running = true;
+    let freed = 0;
+    control.priority = priority;
+    control.wanted = wanted;
+    control.global = global;
+    control.swappiness = swappiness;
+    for (const pool of pools) {
+      control.maySwap = evictor.swapFree() > 0;
+      freed += this.shrinkPool(pool, evictor);
+    }
+    if (global) freed += this.shrinkSlabs(priority);
+    this.running = false;
+    return freed;
+  }
+
+  private shrinkPool({ policy, node }: Pool, evictor: Evictor): number {
+    const { pages, trace } = this.context;
+    const { control, victims } = this;
+    let freed = 0;
+    policy.begin(control);
+    for (;;) {
+      const n = policy.pick(victims, control);
+      if (n < 0) break;
+      for (let i = 0; i < n; i++) pages.clearFlags(victims[i], PG_lru);
+      let gone = 0;
+      for (let i = 0; i < n; i++) {
+        const pfn = victims[i] as Pfn;
+        if (evictor.evict(pfn)) gone++;
+        else if (!pages.hasFlags(pfn, PG_mlocked)) {
+          policy.onKeep(pfn);
+          pages.setFlags(pfn, PG_lru);
+        }
+      }
+      freed += gone;
+      this.scanned += n;
+      if (trace.on) trace.emit(mm_vmscan_lru_shrink_inactive, node, n, gone);
+    }
+    return freed;
+  }
+
+  /** Slab caches give up their share of a round: 4 objects in 2^priority, halved by seeks. */
+  private shrinkSlabs(priority: number): number {
+    let freed = 0;
+    for (const shrinker of this.shrinkers) {
+      const n = Math.floor(((shrinker.count() / 2 ** priority) * 4) / 2);
+      if (n > 0) freed += shrinker.scan(n);
+    }
+    return freed;
+  }
+}
