@@ -11,7 +11,7 @@ import type { System } from './system.ts';
 
 /** A new page of zeros in the cache. @returns its frame, NO_PFN without memory. */
 export function addPage(system: System, inode: Inode, index: number, zeroed: boolean): Pfn {
-  const { alloc, mem } = system.machine;
+  const { alloc } = system.machine;
   const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE | (zeroed ? __GFP_ZERO : 0), 0);
   if (pfn === NO_PFN) return NO_PFN;
   if (!zeroed) readDisk(system, inode, index, pfn);
