@@ -69,6 +69,7 @@ const WRITABLE = _PAGE_RW | _PAGE_DIRTY;
 
 export class Cpu extends CpuState {
   private readonly slotOf: Int32Array;
+  private readonly levels: boolean; // of the TLB
   // The PDE cache, which miss() reads.
   private readonly pde: Int32Array;
   private readonly pdeMask: number;
@@ -76,6 +77,7 @@ export class Cpu extends CpuState {
   constructor(id: number, mem: PhysMem, tlb: TlbConfig = DIRECT_TLB) {
     super(id, mem, tlb);
     this.slotOf = mem.slotOf;
+    this.levels = tlb.levels !== null;
     this.pde = this.walker.pde.rec;
     this.pdeMask = this.walker.pde.mask;
   }
@@ -221,6 +223,7 @@ export class Cpu extends CpuState {
    *   zeros; -1 and `fault` where the access fails.
    */
   private miss(lo: number, hi: number, access: number): number {
+    if (this.levels) return this.again(lo, hi, access);
     const { pde, slotOf, words } = this;
     const r = (lo >>> 19) & this.pdeMask;
     if (pde[r] === ((lo & -0x200000) | this.pdeTag) && pde[r + 1] === hi && access >= PF_USER) {
@@ -261,16 +264,16 @@ export class Cpu extends CpuState {
       return -1;
     }
     const { tlb, walker } = this;
-    if (tlb.l2 !== null && this.lookup(lo, hi, access)) {
-      return this.arrive(lo, hi, tlb.pfn, access);
+    if (this.levels && this.lookup(lo, hi, access)) {
+      return this.arrive(lo, hi, tlb.pfn, tlb.flags, access);
     }
-    if (tlb.l2 === null) tlb.misses++;
+    if (!this.levels) tlb.misses++;
     for (let tries = 0; tries <= MAX_FAULT_RETRIES; tries++) {
       const errorCode = walker.walk(lo, hi, access);
       if (errorCode === WALK_OK) {
         tlb.insert(lo, hi, walker.pcid, walker.size, walker.pfn, walker.flags);
         const pfn = walker.pfn + ((lo >>> 12) & SIZE_PAGES_MASK[walker.size]);
-        return this.arrive(lo, hi, pfn, access);
+        return this.arrive(lo, hi, pfn, walker.flags, access);
       }
       const result = this.pageFault(lo, hi, errorCode);
       if (result !== FAULT_OK) {
@@ -279,6 +282,16 @@ export class Cpu extends CpuState {
       }
     }
     throw new KernelBug(`${MAX_FAULT_RETRIES} faults handled at one address, and it still faults`);
+  }
+
+  /** With levels: the page that was used last, or resolve(). */
+  private again(lo: number, hi: number, access: number): number {
+    const { tlb } = this;
+    if (tlb.lastPage !== (lo & TAG_8) || tlb.lastHi !== hi || (access & ~tlb.lastAllows) !== 0) {
+      return this.resolve(lo, hi, access);
+    }
+    tlb.l1Hits++;
+    return tlb.lastAt;
   }
 
   /** Asks the levels; an entry that does not allow the access is dropped. */
@@ -293,20 +306,27 @@ export class Cpu extends CpuState {
   }
 
   /** The frame is known: where it lies in the store; in direct form the front learns it. */
-  private arrive(lo: number, hi: number, pfn: number, access: number): number {
+  private arrive(lo: number, hi: number, pfn: number, flags: number, access: number): number {
     const { mem, tlb, walker } = this;
+    tlb.lastPage = FRONT_EMPTY;
     if (pfn >= mem.nrFrames) {
       this.fault = FAULT_SIGBUS; // nothing answers on the bus
       return -1;
     }
     // A front holds pages of its own privilege alone: no control bit changes what they allow.
-    const toFront = tlb.l2 === null && ((walker.flags ^ access) & _PAGE_USER) === 0;
+    const toFront = !this.levels && ((flags ^ access) & _PAGE_USER) === 0;
     const front = (access & PF_USER) !== 0 ? tlb.userFront : tlb.kernelFront;
     if (toFront && (access & PF_INSTR) !== 0) tlb.fillFetch(front, lo, hi, walker.size);
     const slot = mem.slotOf[pfn];
     if (slot === 0 && (access & PF_WRITE) === 0) return 0;
     const at = slot === 0 ? mem.writable(pfn) : slot << 10;
-    if (toFront) tlb.fillFront(front, lo, hi, at, walker.flags, walker.size);
+    if (toFront) tlb.fillFront(front, lo, hi, at, flags, walker.size);
+    else if (this.levels && (flags & access & PF_USER) !== 0) {
+      tlb.lastPage = lo & TAG_8;
+      tlb.lastHi = hi;
+      tlb.lastAt = at;
+      tlb.lastAllows = (flags & WRITABLE) === WRITABLE ? PF_USER | PF_WRITE : PF_USER;
+    }
     return at;
   }
 

@@ -73,10 +73,34 @@ export class TlbArray {
   /** The slot that answers the address for pages of `size` under this PCID, or -1. */
   find(lo: number, hi: number, pcid: number, size: number): number {
     if (this.used[size] === 0) return -1;
+    const { rec, tag: tags } = this;
     const tag = tagOf(lo, size);
+    const key = (hi << 16) | pcid;
     const from = this.setOf(lo, hi, size) * this.ways;
-    for (let slot = from; slot < from + this.ways; slot++) {
-      if (this.tag[slot] === tag && this.answers(slot, hi, pcid)) return slot;
+    const end = from + this.ways;
+    for (let slot = from; slot < end; slot++) {
+      if (tags[slot] !== tag) continue;
+      const x = rec[slot << 2] ^ key;
+      if (x === 0 || (x >>> 16 === 0 && this.isGlobal(slot))) return slot;
+    }
+    return -1;
+  }
+
+  /**
+   * The slot that answers a page of 4 KiB, or -1; it counts as recently used.
+   * @param tag tagOf() of the page. @param key hi << 16 | PCID.
+   */
+  lookupSmall(tag: number, key: number): number {
+    const { rec, recent, tag: tags, ways } = this;
+    const set = (tag >>> 12) & this.setMask;
+    const from = set * ways;
+    for (let way = 0; way < ways; way++) {
+      if (tags[from + way] !== tag) continue;
+      const x = rec[(from + way) << 2] ^ key;
+      if (x !== 0 && (x >>> 16 !== 0 || !this.isGlobal(from + way))) continue;
+      const used = recent[set] | (1 << way);
+      recent[set] = used !== this.allWays ? used : ways > 1 ? 1 << way : 0;
+      return from + way;
     }
     return -1;
   }
@@ -92,16 +116,18 @@ export class TlbArray {
     return -1;
   }
 
-  /** The slot that the next entry for this page takes; drop() what is in it first. */
+  /** The slot that the next entry for this page takes, full or empty. */
   victim(lo: number, hi: number, size: number): number {
     const set = this.setOf(lo, hi, size);
     const clear = ~this.recent[set] & this.allWays;
     return set * this.ways + 31 - Math.clz32(clear & -clear);
   }
 
-  /** Writes an entry into a slot that victim() named and drop() emptied. */
+  /** Writes an entry over a slot that victim() named. */
   fill(slot: number, tag: number, key: number, pfn: number, flags: number): void {
     const size = sizeOf(tag);
+    const old = this.tag[slot];
+    if (old !== 0) this.used[sizeOf(old)]--;
     const r = slot << 2;
     this.tag[slot] = tag;
     this.rec[r] = key;
@@ -178,8 +204,11 @@ export class TlbArray {
   }
 
   private answers(slot: number, hi: number, pcid: number): boolean {
-    const r = slot << 2;
-    const x = this.rec[r] ^ ((hi << 16) | pcid);
-    return x === 0 || (x >>> 16 === 0 && (this.rec[r + 2] & _PAGE_GLOBAL) !== 0);
+    const x = this.rec[slot << 2] ^ ((hi << 16) | pcid);
+    return x === 0 || (x >>> 16 === 0 && this.isGlobal(slot));
+  }
+
+  private isGlobal(slot: number): boolean {
+    return (this.rec[(slot << 2) + 2] & _PAGE_GLOBAL) !== 0;
   }
 }

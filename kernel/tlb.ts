@@ -31,7 +31,16 @@
 
 import { assert } from './errors.ts';
 import { _PAGE_DIRTY, _PAGE_GLOBAL, _PAGE_RW } from './pte.ts';
-import { SIZE_4K, SIZE_PAGES_MASK, sizeOf, tagOf, TlbArray, type TlbShape } from './tlb-array.ts';
+import {
+  SIZE_1G,
+  SIZE_2M,
+  SIZE_4K,
+  SIZE_PAGES_MASK,
+  sizeOf,
+  tagOf,
+  TlbArray,
+  type TlbShape,
+} from './tlb-array.ts';
 
 export interface TlbConfig {
   /** First level by page size (4 KiB, 2 MiB, 1 GiB) and second level; null for the direct form. */
@@ -81,6 +90,14 @@ export class Tlb {
   pfn = 0;
   flags = 0;
 
+  // The page that was used last, in L1: using it again changes nothing but the count of hits. The
+  // levels' form of a front; mmu.ts keeps it.
+  lastPage = FRONT_EMPTY;
+  lastHi = 0;
+  lastAt = 0;
+  /** PF_* bits that its entry allows. */
+  lastAllows = 0;
+
   // Counters. Hits are counted where there are levels.
   l1Hits = 0;
   l2Hits = 0;
@@ -103,24 +120,36 @@ export class Tlb {
   /** Looks the address up in the levels; true leaves pfn and flags behind. Counts. */
   lookup(lo: number, hi: number, pcid: number): boolean {
     const { l2 } = this;
-    if (l2 !== null) {
-      for (const l1 of this.l1) {
-        const slot = l1.lookup(lo, hi, pcid);
-        if (slot < 0) continue;
-        this.l1Hits++;
-        this.take(l1, slot, lo);
-        return true;
-      }
-      const slot = l2.lookup(lo, hi, pcid);
-      if (slot >= 0) {
-        this.l2Hits++;
-        this.take(l2, slot, lo);
-        this.fillL1(l2, slot);
-        return true;
-      }
+    if (l2 === null) return false;
+    const tag = tagOf(lo, SIZE_4K);
+    const key = (hi << 16) | pcid;
+    const small = this.l1[SIZE_4K];
+    let slot = small.lookupSmall(tag, key);
+    if (slot >= 0) {
+      this.l1Hits++;
+      this.pfn = small.rec[(slot << 2) + 1];
+      this.flags = small.rec[(slot << 2) + 2];
+      return true;
     }
-    this.misses++;
-    return false;
+    slot = l2.lookupSmall(tag, key);
+    if (slot < 0 && l2.used[SIZE_2M] + l2.used[SIZE_1G] !== 0) {
+      for (let size = SIZE_2M; size <= SIZE_1G; size++) {
+        const large = this.l1[size].lookup(lo, hi, pcid);
+        if (large < 0) continue;
+        this.l1Hits++;
+        this.take(this.l1[size], large, lo);
+        return true;
+      }
+      slot = l2.lookup(lo, hi, pcid);
+    }
+    if (slot < 0) {
+      this.misses++;
+      return false;
+    }
+    this.l2Hits++;
+    this.take(l2, slot, lo);
+    this.fillL1(l2, slot);
+    return true;
   }
 
   /**
@@ -135,8 +164,7 @@ export class Tlb {
     if (l2.tag[slot] !== 0) {
       this.evictions++;
       const key = l2.rec[slot << 2];
-      for (const l1 of this.l1) l1.dropPage(l2.tag[slot], key >> 16, key & 0xfff);
-      l2.drop(slot);
+      this.l1[sizeOf(l2.tag[slot])].dropPage(l2.tag[slot], key >> 16, key & 0xfff);
     }
     l2.fill(slot, tagOf(lo, size), (hi << 16) | pcid, pfn, flags);
     this.fillL1(l2, slot);
@@ -173,6 +201,7 @@ export class Tlb {
 
   /** Drops what answers this address under the PCID; in direct form perhaps more. */
   dropPage(lo: number, hi: number, pcid: number): void {
+    this.lastPage = FRONT_EMPTY;
     if (this.l2 !== null) this.dropLevels(lo, hi, pcid);
     else if (this.frontLarge) this.flushFront();
     else {
@@ -183,6 +212,7 @@ export class Tlb {
 
   /** Empties the fronts. */
   flushFront(): void {
+    this.lastPage = FRONT_EMPTY;
     if (this.l2 !== null) return;
     this.userFront.fill(FRONT_EMPTY);
     this.kernelFront.fill(FRONT_EMPTY);
@@ -231,7 +261,6 @@ export class Tlb {
     const l1 = this.l1[size];
     const r = slot << 2;
     const victim = l1.victim(tag, l2.rec[r] >> 16, size);
-    l1.drop(victim);
     l1.fill(victim, tag, l2.rec[r], l2.rec[r + 1], l2.rec[r + 2]);
   }
 
