@@ -21,6 +21,7 @@
 // mapcount <= refcount for a page that is mapped by page-table entries alone.
 // Source: Linux 6.18 include/linux/mm_types.h, page-flags.h.
 
+import { lazyTable } from './physmem.ts';
 import { NO_PFN, type Pfn } from './types.ts';
 
 /** Bytes of RAM that each frame's record costs the machine (sizeof(struct page)). */
@@ -119,7 +120,7 @@ export class MemMap {
   /** @param nrFrames frames of the physical address space, at most 2^28. */
   constructor(nrFrames: number) {
     this.nrFrames = nrFrames;
-    this.words = new Int32Array(nrFrames * PAGE_RECORD);
+    this.words = lazyTable(nrFrames * PAGE_RECORD);
   }
 
   flags(pfn: number): number {
