@@ -122,19 +122,21 @@ export function buildKernelSpace(mem: PhysMem, allocTable: () => Pfn, layout: Ke
   for (const range of layout.ram) mapRam(tables, range, layout);
   for (const map of layout.memMap) {
     const bytes = SECTION_PAGES * STRUCT_PAGE_SIZE;
-    for (let i = 0; i < map.sections; i++) {
-      const va = VMEMMAP_START + (map.firstSection + i) * bytes;
-      const pfn = map.pfn + i * HPAGE_PMD_NR;
-      // A section that two nodes share has one map: the first node's.
-      if (!tables.isMapped(va, 2)) tables.map(va, pfn, 2, KERNEL_RW, _PAGE_NX_HI);
-    }
+    const va = VMEMMAP_START + map.firstSection * bytes;
+    // A section that two nodes share has one map: the first node's.
+    const skip = tables.isMapped(va, 2) ? 1 : 0;
+    const pfn = map.pfn + skip * HPAGE_PMD_NR;
+    tables.map(va + skip * bytes, pfn, map.sections - skip, 2, KERNEL_RW, _PAGE_NX_HI);
   }
   const { imageStart, imageBytes } = layout;
   const { rodata, data, end } = imageParts(imageStart, imageBytes);
-  for (let at = imageStart; at < end; at += PMD_SIZE) {
-    const flags = at < data ? KERNEL_RO : KERNEL_RW;
-    const nx = at < rodata ? 0 : _PAGE_NX_HI;
-    tables.map(START_KERNEL_MAP + at, at / PAGE_SIZE, 2, flags, nx);
+  for (const [from, to, flags, nx] of [
+    [imageStart, rodata, KERNEL_RO, 0],
+    [rodata, data, KERNEL_RO, _PAGE_NX_HI],
+    [data, end, KERNEL_RW, _PAGE_NX_HI],
+  ] as const) {
+    const pages = (to - from) / PMD_SIZE;
+    tables.map(START_KERNEL_MAP + from, from / PAGE_SIZE, pages, 2, flags, nx);
   }
   for (let va: number = VMALLOC_START; va < VMALLOC_END; va += PGDIR_SIZE) tables.tableOf(va, 3);
   return tables.root;
@@ -142,20 +144,36 @@ export function buildKernelSpace(mem: PhysMem, allocTable: () => Pfn, layout: Ke
 
 /** Maps a range of RAM with the largest pages that fit; text and rodata read-only. */
 function mapRam(tables: KernelTables, range: PfnRange, layout: KernelLayout): void {
-  const { endPfn } = range;
   const from = layout.imageStart / PAGE_SIZE;
   const to = imageParts(layout.imageStart, layout.imageBytes).data / PAGE_SIZE;
-  const fits = (pfn: number, pages: number): boolean =>
-    pfn % pages === 0 &&
-    pfn + pages <= endPfn &&
-    (pfn >= to || pfn + pages <= from || pages <= 512);
-  for (let pfn = range.startPfn; pfn < endPfn;) {
-    const giga = layout.gbPages !== false && fits(pfn, GIGA_PAGES);
-    const pages = giga ? GIGA_PAGES : fits(pfn, HPAGE_PMD_NR) ? HPAGE_PMD_NR : 1;
-    const level = giga ? 3 : pages === 1 ? 1 : 2;
-    const flags = pfn >= from && pfn < to ? KERNEL_RO : KERNEL_RW;
-    tables.map(directMap(pfn), pfn, level, flags, _PAGE_NX_HI);
-    pfn += pages;
+  const parts = [range.startPfn, from, to, range.endPfn].sort((a, b) => a - b);
+  for (let i = 0; i + 1 < parts.length; i++) {
+    const start = Math.max(parts[i], range.startPfn);
+    const end = Math.min(parts[i + 1], range.endPfn);
+    const flags = start >= from && start < to ? KERNEL_RO : KERNEL_RW;
+    mapPart(tables, start, end, flags, layout.gbPages !== false);
+  }
+}
+
+function mapPart(
+  tables: KernelTables,
+  startPfn: number,
+  endPfn: number,
+  flags: number,
+  gbPages: boolean,
+): void {
+  const sizes = gbPages ? [GIGA_PAGES, HPAGE_PMD_NR, 1] : [HPAGE_PMD_NR, 1];
+  for (let pfn = startPfn; pfn < endPfn;) {
+    const pages = sizes.find((n) => pfn % n === 0 && pfn + n <= endPfn) ?? 1;
+    // As many of this size as there are up to where a larger one fits.
+    const larger = pages === 1 ? HPAGE_PMD_NR : pages === HPAGE_PMD_NR ? GIGA_PAGES : Infinity;
+    const aligned = larger === Infinity ? Infinity : alignUp(pfn + 1, larger);
+    const fits = aligned + larger <= endPfn && (gbPages || larger < GIGA_PAGES);
+    const end = fits ? aligned : endPfn;
+    const count = Math.max(1, Math.floor((end - pfn) / pages));
+    const level = pages === 1 ? 1 : pages === HPAGE_PMD_NR ? 2 : 3;
+    tables.map(directMap(pfn), pfn, count, level, flags, _PAGE_NX_HI);
+    pfn += count * pages;
   }
 }
 
@@ -208,10 +226,23 @@ class KernelTables {
     return (this.mem.words[entry] & _PAGE_PRESENT) !== 0;
   }
 
-  /** Maps the page of a level: 4 KiB at 1, 2 MiB at 2, 1 GiB at 3. */
-  map(va: number, pfn: number, level: number, flags: number, nx: number): void {
-    const table = this.tableOf(va, level);
-    this.set(table, tableIndex(va, level), pfn, level > 1 ? flags | _PAGE_PSE : flags, nx);
+  /** Maps `count` pages of a level, 4 KiB at 1, 2 MiB at 2, 1 GiB at 3, to frames in a row. */
+  map(va: number, pfn: number, count: number, level: number, flags: number, nx: number): void {
+    const pages = PTRS_PER_TABLE ** (level - 1);
+    const { mem } = this;
+    for (let done = 0; done < count;) {
+      const at = va + done * pages * PAGE_SIZE;
+      const index = tableIndex(at, level);
+      const run = Math.min(PTRS_PER_TABLE - index, count - done);
+      let entry = mem.writable(this.tableOf(at, level)) + index * 2;
+      for (let i = 0; i < run; i++) {
+        const frame = pfn + (done + i) * pages;
+        const leaf = level > 1 ? flags | _PAGE_PSE : flags;
+        mem.words[entry++] = pteLo(frame, leaf);
+        mem.words[entry++] = pteHi(frame, leaf, nx);
+      }
+      done += run;
+    }
   }
 
   private set(table: number, index: number, pfn: number, flags: number, nx: number): void {
