@@ -2,14 +2,15 @@
 //
 // Two levels: leaves of at most 64 mappings, ascending, under one array of leaves. Linux allows
 // 65,530 mappings an address space, so two levels are always enough, and an insertion moves at
-// most 64 + 2048 references. Each leaf knows the largest gap before any of its mappings, so that a
-// search for free space passes over whole leaves.
+// most 64 + 2048 references. Each leaf knows the largest gap before any of its mappings, and each
+// block of 32 leaves the largest of theirs, so that a search for free space passes over them.
 //
 //     leaves   [ m m m ]      [ m m m m ]     [ m m ]
 //     maxGap      12 KiB          0            8 GiB      largest hole just below one of the m's
 //
 // Invariants (check()): mappings ascend and do not overlap; no leaf is empty (but for the only one)
-// or larger than LEAF_MAX; maxGap is right or marked unknown (-1); `size` counts the mappings.
+// or larger than LEAF_MAX; gaps of leaves and blocks are right or marked unknown (-1); `size`
+// counts the mappings.
 // Source: what Linux 6.18 lib/maple_tree.c does for mm/vma.c; the shape is ours.
 
 import { assert } from '../kernel/errors.ts';
@@ -17,20 +18,21 @@ import type { Vma } from './vma.ts';
 
 const LEAF_MAX = 64;
 
-interface Leaf {
-  readonly vmas: Vma[];
-  /** Largest gap below a mapping of this leaf, in bytes; -1 where it has to be counted anew. */
-  maxGap: number;
-}
+/** Leaves in a block, a power of two. */
+const BLOCK = 32;
 
 export class VmaTree {
   size = 0;
-  private readonly leaves: Leaf[] = [{ vmas: [], maxGap: 0 }];
+  private readonly leaves: Vma[][] = [[]];
+  /** Largest gap below a mapping of each leaf, in bytes; -1 where it has to be counted anew. */
+  private readonly leafGaps: number[] = [0];
+  /** The largest of each block's leaves, likewise. */
+  private readonly blockGaps: number[] = [0];
 
   /** The first mapping that ends above `addr` (find_vma()): it may start above it too. */
   find(addr: number): Vma | undefined {
     const leaf = this.leafFor(addr);
-    const vmas = this.leaves[leaf].vmas;
+    const vmas = this.leaves[leaf];
     return vmas[firstEndingAbove(vmas, addr)];
   }
 
@@ -49,10 +51,10 @@ export class VmaTree {
   /** The last mapping that ends at or below `addr`, if any. */
   before(addr: number): Vma | undefined {
     const leaf = this.leafFor(addr);
-    const i = firstEndingAbove(this.leaves[leaf].vmas, addr);
-    if (i > 0) return this.leaves[leaf].vmas[i - 1];
+    const i = firstEndingAbove(this.leaves[leaf], addr);
+    if (i > 0) return this.leaves[leaf][i - 1];
     if (leaf === 0) return undefined;
-    return this.leaves[leaf - 1].vmas.at(-1);
+    return this.leaves[leaf - 1].at(-1);
   }
 
   /** The mapping after `vma`, which is in the tree. */
@@ -75,31 +77,35 @@ export class VmaTree {
   }
 
   *[Symbol.iterator](): IterableIterator<Vma> {
-    for (const leaf of this.leaves) yield* leaf.vmas;
+    for (const vmas of this.leaves) yield* vmas;
   }
 
   /** Adds a mapping that overlaps none. */
   insert(vma: Vma): void {
     const n = this.leafFor(vma.start);
-    const leaf = this.leaves[n];
-    leaf.vmas.splice(firstEndingAbove(leaf.vmas, vma.start), 0, vma);
+    const vmas = this.leaves[n];
+    vmas.splice(firstEndingAbove(vmas, vma.start), 0, vma);
     this.size++;
     this.gapsChanged(n);
-    if (leaf.vmas.length <= LEAF_MAX) return;
-    const upper = leaf.vmas.splice(LEAF_MAX / 2);
-    this.leaves.splice(n + 1, 0, { vmas: upper, maxGap: -1 });
+    if (vmas.length <= LEAF_MAX) return;
+    this.leaves.splice(n + 1, 0, vmas.splice(LEAF_MAX / 2));
+    this.leafGaps.splice(n + 1, 0, -1);
+    this.blocksShifted(n);
   }
 
   /** Removes a mapping that is in the tree. */
   remove(vma: Vma): void {
     const n = this.leafFor(vma.start);
-    const leaf = this.leaves[n];
-    const i = leaf.vmas.indexOf(vma);
+    const vmas = this.leaves[n];
+    const i = vmas.indexOf(vma);
     assert(i >= 0, 'VmaTree.remove: the mapping is in the tree');
-    leaf.vmas.splice(i, 1);
+    vmas.splice(i, 1);
     this.size--;
     this.gapsChanged(n);
-    if (leaf.vmas.length === 0 && this.leaves.length > 1) this.leaves.splice(n, 1);
+    if (vmas.length > 0 || this.leaves.length === 1) return;
+    this.leaves.splice(n, 1);
+    this.leafGaps.splice(n, 1);
+    this.blocksShifted(n);
   }
 
   /**
@@ -122,28 +128,29 @@ export class VmaTree {
     const above = this.find(high - 1);
     // The gap that reaches up to high, or into which high cuts.
     let n = this.leafFor(high - 1);
-    let i = above === undefined ? this.leaves[n].vmas.length : this.leaves[n].vmas.indexOf(above);
+    let i = above === undefined ? this.leaves[n].length : this.leaves[n].indexOf(above);
     let gapEnd = above === undefined ? high : Math.min(high, above.start);
     for (;;) {
-      const below =
-        i > 0 ? this.leaves[n].vmas[i - 1] : n > 0 ? this.leaves[n - 1].vmas.at(-1) : undefined;
+      const below = i > 0 ? this.leaves[n][i - 1] : n > 0 ? this.leaves[n - 1].at(-1) : undefined;
       const gapStart = Math.max(low, below === undefined ? 0 : below.end);
       if (gapEnd - gapStart >= length) return gapEnd;
       if (below === undefined || below.start <= low) return -1;
       gapEnd = below.start;
-      if (i > 0) i--;
-      else {
-        n--;
-        i = this.leaves[n].vmas.length - 1;
+      if (i > 0) {
+        i--;
+        continue;
       }
-      // Whole leaves whose gaps are all too small are passed over.
-      if (i === this.leaves[n].vmas.length - 1) {
-        while (n > 0 && this.maxGap(n) < length) {
-          n--;
-          i = this.leaves[n].vmas.length - 1;
-        }
-        gapEnd = this.leaves[n].vmas[i].start;
+      // Whole leaves, and blocks of them, whose gaps are all too small are passed over.
+      n--;
+      while (n > 0 && this.maxGap(n) < length) {
+        n =
+          n % BLOCK === BLOCK - 1 && this.blockGap((n + 1) / BLOCK - 1) < length
+            ? n - BLOCK
+            : n - 1;
       }
+      if (n < 0) n = 0;
+      i = this.leaves[n].length - 1;
+      gapEnd = this.leaves[n][i].start;
     }
   }
 
@@ -164,11 +171,15 @@ export class VmaTree {
   check(): void {
     let end = 0;
     let count = 0;
-    this.leaves.forEach((leaf, n) => {
-      assert(leaf.vmas.length <= LEAF_MAX, 'a leaf is not too large');
-      assert(leaf.vmas.length > 0 || this.leaves.length === 1, 'no leaf is empty');
-      const before = end;
-      for (const vma of leaf.vmas) {
+    this.leaves.forEach((vmas, n) => {
+      assert(vmas.length <= LEAF_MAX, 'a leaf is not too large');
+      assert(vmas.length > 0 || this.leaves.length === 1, 'no leaf is empty');
+      const gap = gapIn(vmas, end);
+      const known = this.leafGaps[n];
+      assert(known === -1 || known === gap, `gap of leaf ${n}`);
+      const block = this.blockGaps[Math.floor(n / BLOCK)];
+      assert(block === -1 || block >= gap, `gap of the block of leaf ${n}`);
+      for (const vma of vmas) {
         assert(vma.start >= end, `mapping at ${vma.start.toString(16)} overlaps the one before`);
         assert(vma.start < vma.end, `mapping at ${vma.start.toString(16)} has no pages`);
         assert(vma.start % 4096 === 0 && vma.end % 4096 === 0, 'mappings are page aligned');
@@ -179,8 +190,8 @@ export class VmaTree {
         end = vma.end;
         count++;
       }
-      assert(leaf.maxGap === -1 || leaf.maxGap === gapIn(leaf.vmas, before), `maxGap of leaf ${n}`);
     });
+    assert(this.leafGaps.length === this.leaves.length, 'each leaf has its gap');
     assert(count === this.size, `size ${this.size}, counted ${count}`);
   }
 
@@ -190,7 +201,7 @@ export class VmaTree {
     let hi = this.leaves.length - 1;
     while (lo < hi) {
       const mid = (lo + hi) >>> 1;
-      const vmas = this.leaves[mid].vmas;
+      const vmas = this.leaves[mid];
       if (vmas[vmas.length - 1].end > addr) hi = mid;
       else lo = mid + 1;
     }
@@ -198,18 +209,37 @@ export class VmaTree {
   }
 
   private maxGap(n: number): number {
-    const leaf = this.leaves[n];
-    if (leaf.maxGap === -1) {
-      const below = n > 0 ? this.leaves[n - 1].vmas.at(-1) : undefined;
-      leaf.maxGap = gapIn(leaf.vmas, below === undefined ? 0 : below.end);
-    }
-    return leaf.maxGap;
+    const known = this.leafGaps[n];
+    if (known !== -1) return known;
+    const below = n > 0 ? this.leaves[n - 1].at(-1) : undefined;
+    const gap = gapIn(this.leaves[n], below === undefined ? 0 : below.end);
+    this.leafGaps[n] = gap;
+    return gap;
+  }
+
+  /** The largest gap of a block's leaves. */
+  private blockGap(block: number): number {
+    let gap = this.blockGaps[block];
+    if (gap !== -1) return gap;
+    const end = Math.min(this.leaves.length, (block + 1) * BLOCK);
+    for (let n = block * BLOCK; n < end; n++) gap = Math.max(gap, this.maxGap(n));
+    this.blockGaps[block] = gap;
+    return gap;
   }
 
   /** The gaps of a leaf, and the one below the next leaf, may have changed. */
   private gapsChanged(n: number): void {
-    this.leaves[n].maxGap = -1;
-    if (n + 1 < this.leaves.length) this.leaves[n + 1].maxGap = -1;
+    this.leafGaps[n] = -1;
+    this.blockGaps[Math.floor(n / BLOCK)] = -1;
+    if (n + 1 >= this.leaves.length) return;
+    this.leafGaps[n + 1] = -1;
+    this.blockGaps[Math.floor((n + 1) / BLOCK)] = -1;
+  }
+
+  /** A leaf came or went at n: the blocks from there on hold other leaves. */
+  private blocksShifted(n: number): void {
+    this.blockGaps.length = Math.ceil(this.leaves.length / BLOCK);
+    this.blockGaps.fill(-1, Math.floor(n / BLOCK));
   }
 }
 
