@@ -12,8 +12,8 @@ const STACK_SPAN_PAGES = 4;
 /** Table of profile buckets: 179,999 pointers. A bucket with its stack and record. */
 const BUCKET_TABLE_BYTES = 179999 * 8;
 const BUCKET_BYTES = 336;
-/** The first chunk of records that say which bucket a sampled object belongs to. */
-const SPECIALS_BYTES = 16360;
+/** Records of sampled objects, a first chunk of them, and other small records of the runtime. */
+const SPECIALS_BYTES = 16360 + 8192;
 
 /** Pointers of one page, which each processor's marker collects before it follows them. */
 const POINTER_BUFFER_BYTES = 8192;

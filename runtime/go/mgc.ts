@@ -67,6 +67,8 @@ export class Gc implements AllocGc {
   /** Told when a cycle ends, and when one starts. */
   onCycle: ((report: CycleReport) => void) | null = null;
   onStart: (() => void) | null = null;
+  /** Told when nothing is grey any more, before the pacer learns from the cycle. */
+  onMarked: (() => void) | null = null;
   onSample: ((addr: number, bytes: number) => void) | null = null;
   /** Bytes of live objects that are not modelled as objects (the program's own). */
   immortalBytes = 0;
@@ -195,6 +197,7 @@ export class Gc implements AllocGc {
     // The start of a cycle wakes the scavenger, which runs while marking does, with the old goals.
     this.scavenger.background();
     pacer.heapScanWork = marker.scanWork;
+    this.onMarked?.();
     pacer.endCycle();
     this.marking = false;
     const heapEnd = pacer.heapLive;

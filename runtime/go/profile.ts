@@ -161,7 +161,7 @@ export const go119: GoProfile = {
   stackScan: 1650,
   bootStacks: 7,
   bootBeforeStacks: 4,
-  bootWithoutProcessor: 7,
+  bootWithoutProcessor: 4,
   bootStacksLate: 0,
   bootObjects: [
     [1, 320, 0, false],
