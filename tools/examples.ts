@@ -28,6 +28,10 @@ export function pairFiles(name: string): [go: string, python: string] {
 /** Path of an example as a user may type it: a file, or the name of one that is here. */
 export function recordingPath(name: string): string {
   if (existsSync(name)) return name;
-  const here = fileURLToPath(new URL(`${name}.trace.gz`, folder));
-  return !name.includes('/') && existsSync(here) ? here : name;
+  if (name.includes('/')) return name;
+  for (const kind of ['trace', 'lackey']) {
+    const here = fileURLToPath(new URL(`${name}.${kind}.gz`, folder));
+    if (existsSync(here)) return here;
+  }
+  return name;
 }

@@ -22,13 +22,7 @@ const LONG: readonly string[] = [
   'tools/python/object-script.ts',
 ];
 /** Where comments are wider today, by the path's beginning. */
-const WIDE: readonly string[] = [
-  'runtime/',
-  'kernel/',
-  'tools/heap-base.ts',
-  'tools/replace/',
-  'tools/python/',
-];
+const WIDE: readonly string[] = ['test/runtime/'];
 const GENERATED: readonly string[] = [];
 
 /** Words that have no place in what is published: where it was made, and by what. */

@@ -2,6 +2,7 @@
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import seedrandom from 'seedrandom';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openInput } from '../../tools/input.ts';
@@ -98,12 +99,15 @@ describe('counts', () => {
 });
 
 /** NAME.counts.json beside NAME.lackey.gz: what a real trace holds. */
-const suite = process.env['PAGEWALK_LACKEY'];
-describe.runIf(suite !== undefined)('real traces', () => {
-  const names = suite === undefined ? [] : readdirSync(suite).filter((f) => f.endsWith('.json'));
+const suite =
+  process.env['PAGEWALK_CONFORMANCE_LACKEY'] ??
+  fileURLToPath(new URL('../../tools/examples/', import.meta.url));
+
+describe('real traces', () => {
+  const names = readdirSync(suite).filter((f) => f.endsWith('.counts.json'));
   test.each(names)('%s', async (name) => {
-    const want = JSON.parse(readFileSync(join(suite ?? '', name), 'utf8')) as LackeyCounts;
-    const path = join(suite ?? '', name.replace('.counts.json', '.lackey.gz'));
+    const want = JSON.parse(readFileSync(join(suite, name), 'utf8')) as LackeyCounts;
+    const path = join(suite, name.replace('.counts.json', '.lackey.gz'));
     const counts = await replayLackey(openInput(path), [parseTlb('64'), parseTlb('16x4')]);
     expect(want).toMatchObject(counts);
   });

@@ -140,6 +140,20 @@ ${t}raw_syscalls:sys_exit: NR 56 = 6
   });
 });
 
+describe('perf text, a stack that grows', () => {
+  test('its new mapping comes before the fault is resolved', async () => {
+    const t = '5/5 1.5: ';
+    const records = await parse(
+      'grow.perf',
+      `${t}exceptions:page_fault_user: address=0x1000 ip=0x1 error_code=0x6  0
+${t}PERF_RECORD_MMAP2 5/5: [0x1000(0x5000) @ 0x1000 00:00 0 0]: rw-p [stack]
+${t}minor-faults: 1000
+`,
+    );
+    expect(records).toMatchObject([{ type: 'fault', address: 0x1000, kind: 'minor' }]);
+  });
+});
+
 describe('arguments', () => {
   test.each([
     ['PROT_READ|PROT_WRITE', 3],

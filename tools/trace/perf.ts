@@ -77,7 +77,8 @@ class PerfParser {
     if (event === 'minor-faults' || event === 'major-faults')
       this.resolved(state, tid, event, rest);
     else {
-      this.refused(state, tid);
+      // A stack that grows in a fault tells its new mapping before the fault is resolved.
+      if (event !== 'PERF_RECORD_MMAP2') this.refused(state, tid);
       this.event(at, tid, state, event, rest);
     }
   }
