@@ -5,6 +5,12 @@ import type { BenchCase, FigureCase } from './bench.ts';
 import * as boot from './boot.bench.ts';
 import * as kernel from './kernel.bench.ts';
 import * as mmu from './mmu.bench.ts';
+import * as replace from './replace.bench.ts';
 
-export const cases: readonly BenchCase[] = [...mmu.cases, ...kernel.cases, ...alloc.cases];
+export const cases: readonly BenchCase[] = [
+  ...mmu.cases,
+  ...kernel.cases,
+  ...alloc.cases,
+  ...replace.cases,
+];
 export const figures: readonly FigureCase[] = [...boot.figures];
