@@ -23,7 +23,7 @@ const MARK_BYTES_PER_NS = 2;
 const WORKER_SLICE = 16 << 10;
 const PREEMPT_NS = 10e6;
 /** Cost of an allocation, and of each byte of it. */
-const ALLOC_NS = 14;
+const ALLOC_NS = 22;
 const ALLOC_NS_PER_BYTE = 0.06;
 /** Stop-the-world parts of a cycle. */
 const SWEEP_TERM_NS = 10e3;

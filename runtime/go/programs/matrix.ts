@@ -26,10 +26,10 @@ export function matrix(prog: GoProgram, max = 220): void {
     const a = prog.push(newRows(n));
     prog.work(n * n * 12);
     for (let k = 0; k < 6; k++) {
-      const t = prog.push(newRows(n));
+      prog.push(newRows(n));
       prog.work(n * n);
       prog.setSlot(a, newRows(n));
-      prog.pop(t - t + 1);
+      prog.pop(1);
       prog.work(n * n * n * NS_PER_MUL + n * n * 2);
     }
     for (let k = 0; k < 20; k++) {
