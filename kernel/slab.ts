@@ -1,7 +1,7 @@
 // SLUB: caches of equal objects, cut from slabs of 2^order pages.
 //
 //     cache --per CPU--> [free objects] of the CPU's slab, and a few partial slabs
-//           --per node-> partial slabs                    full slabs (listed for check() alone)
+//           --per node-> partial slabs                    full slabs: on no list
 //
 // A free object holds the address of the next free one, in emulated RAM and in its true form: a
 // 64-bit direct-map pointer, in the middle of the object (behind it where there is a constructor).
@@ -25,7 +25,16 @@
 import { SLAB_DEBUG, SLAB_HARDENED } from './caches.ts';
 import { KernelBug } from './errors.ts';
 import { GFP_KERNEL, __GFP_ZERO } from './gfp.ts';
-import { PAGE_INDEX, PAGE_OWNER, PAGE_PRIVATE, PAGE_RECORD, PG_slab, PG_tail } from './page.ts';
+import {
+  PAGE_INDEX,
+  PAGE_OWNER,
+  PAGE_PRIVATE,
+  PAGE_RECORD,
+  PG_head,
+  PG_slab,
+  PG_tail,
+} from './page.ts';
+import type { PageAllocator } from './page_alloc.ts';
 import type { SlabHeap } from './slab_common.ts';
 import { SlabDebug } from './slab_debug.ts';
 import {
@@ -39,7 +48,7 @@ import {
 import { type CacheLayout, layoutOf } from './slab_layout.ts';
 import { DIRECT_MAP_HI, SLAB_FROZEN, SLAB_INUSE, SlabPages } from './slab_pages.ts';
 import { SlabPlaces } from './slab_places.ts';
-import { NO_PFN, PAGE_SIZE, type PhysAddr } from './types.ts';
+import { NO_PFN, type PhysAddr } from './types.ts';
 
 // Words of a CPU's state: its free list as a pointer, its slab, the mask that finds a slab's first
 // frame, its partial slabs (linked by `next`) and how many they are.
@@ -61,6 +70,11 @@ const OWNER = PAGE_OWNER;
 const FROZEN = SLAB_FROZEN;
 const INUSE = SLAB_INUSE;
 const TAIL_HEAD = PAGE_PRIVATE;
+const HEAD = PG_head;
+const ZERO = __GFP_ZERO;
+const OBJECTS_SHIFT = 16;
+const OBJECTS = 0x7fff;
+const FOREIGN = 'not an object of this cache';
 
 export interface CacheOptions {
   readonly name: string;
@@ -92,6 +106,7 @@ export class SlabCache {
   private readonly slotOf: Int32Array;
   private readonly records: Int32Array;
   private readonly offset: number;
+  private readonly pageAlloc: PageAllocator;
   /** No debugging and no hardening: the fast paths apply. */
   private readonly plain: boolean;
   readonly slabs: SlabPages;
@@ -103,6 +118,7 @@ export class SlabCache {
     const flags = options.flags ?? 0;
     const keep = options.ctor !== undefined;
     this.heap = heap;
+    this.pageAlloc = heap.alloc;
     this.id = id;
     this.name = options.name;
     this.flags = flags;
@@ -151,38 +167,59 @@ export class SlabCache {
    */
   alloc(gfp = GFP_KERNEL): PhysAddr {
     const cpus = this.cpus;
-    const c = this.heap.alloc.cpu * CPU_WORDS;
-    const hi = cpus[c + FREE_HI];
-    if (hi !== 0 && this.plain && (gfp & __GFP_ZERO) === 0) {
-      const lo = cpus[c + FREE_LO];
-      const at = (lo + this.offset) | 0;
-      const w = (this.slotOf[(at >>> 12) | ((hi - HI) << 20)] << 10) | ((at & 0xfff) >> 2);
-      cpus[c + FREE_LO] = this.words[w];
-      cpus[c + FREE_HI] = this.words[w + 1];
-      return ((hi - HI) * 0x1_0000_0000 + (lo >>> 0)) as PhysAddr;
+    const c = this.pageAlloc.cpu * CPU_WORDS;
+    if (!this.plain || (gfp & ZERO) !== 0) return this.allocSlow(c, gfp);
+    let hi = cpus[c + FREE_HI];
+    if (hi === 0) {
+      if (!this.refill(c, gfp)) return 0 as PhysAddr;
+      hi = cpus[c + FREE_HI];
     }
-    return this.allocSlow(c, gfp);
+    const lo = cpus[c + FREE_LO];
+    const at = (lo + this.offset) | 0;
+    const w = (this.slotOf[(at >>> 12) | ((hi - HI) << 20)] << 10) | ((at & 0xfff) >> 2);
+    cpus[c + FREE_LO] = this.words[w];
+    cpus[c + FREE_HI] = this.words[w + 1];
+    return ((hi - HI) * 0x1_0000_0000 + (lo >>> 0)) as PhysAddr;
   }
 
   /** Gives an object back. Throws KernelBug where it is none of this cache's, or free already. */
   free(object: PhysAddr): void {
-    const cpus = this.cpus;
-    const c = this.heap.alloc.cpu * CPU_WORDS;
     const lo = object | 0;
-    const hi = Math.floor(object / 0x1_0000_0000);
+    const hi = object < 0x1_0000_0000 ? 0 : Math.floor(object / 0x1_0000_0000);
     const pfn = (lo >>> 12) | (hi << 20);
-    if ((pfn & cpus[c + CPU_MASK]) === cpus[c + CPU_SLAB] && this.plain) {
+    if (!this.plain) {
+      this.freeChecked(object, pfn);
+      return;
+    }
+    const cpus = this.cpus;
+    const c = this.pageAlloc.cpu * CPU_WORDS;
+    const at = (lo + this.offset) | 0;
+    const w = (this.slotOf[(at >>> 12) | (hi << 20)] << 10) | ((at & 0xfff) >> 2);
+    if ((pfn & cpus[c + CPU_MASK]) === cpus[c + CPU_SLAB]) {
       if (lo === cpus[c + FREE_LO] && hi + HI === cpus[c + FREE_HI])
         this.bad(object, 'double free');
-      const at = (lo + this.offset) | 0;
-      const w = (this.slotOf[(at >>> 12) | (hi << 20)] << 10) | ((at & 0xfff) >> 2);
       this.words[w] = cpus[c + FREE_LO];
       this.words[w + 1] = cpus[c + FREE_HI];
       cpus[c + FREE_LO] = lo;
       cpus[c + FREE_HI] = hi + HI;
       return;
     }
-    this.freeSlow(object, c, lo, hi, pfn);
+    // an object of another slab goes to that slab's own list (__slab_free())
+    const records = this.records;
+    const slab = (records[pfn * RECORD] & TAIL) === 0 ? pfn : records[pfn * RECORD + TAIL_HEAD];
+    const r = slab * RECORD;
+    if ((records[r] & SLAB) === 0 || records[r + OWNER] !== this.id) this.bad(object, FOREIGN);
+    const prior = records[r + FREELIST];
+    const place = (((pfn - slab) << 12) | (lo & 0xfff)) + 1;
+    if (prior === place) this.bad(object, 'double free');
+    this.words[w] = prior === 0 ? 0 : (slab << 12) + prior - 1;
+    this.words[w + 1] = prior === 0 ? 0 : (slab >>> 20) + HI;
+    records[r + FREELIST] = place;
+    const counters = records[r + COUNTERS] - 1;
+    records[r + COUNTERS] = counters;
+    if (counters < 0) return; // frozen: its CPU will see it
+    if (prior === 0) this.places.wasFull(c, slab);
+    else if ((counters & INUSE) === 0) this.places.becameEmpty(slab);
   }
 
   /** Up to `count` objects into `into`; all or none. Returns how many (kmem_cache_alloc_bulk()). */
@@ -241,61 +278,60 @@ export class SlabCache {
     return object;
   }
 
-  /** Finds a CPU a slab with free objects and takes them all over. */
+  /** Finds a CPU a slab with free objects and takes them all over (get_freelist()). */
   private refill(c: number, gfp: number): boolean {
+    const cpus = this.cpus;
+    const records = this.records;
+    let slab = cpus[c + CPU_SLAB];
     for (;;) {
-      let slab = this.cpus[c + CPU_SLAB];
-      if (slab < 0) {
-        slab = this.places.next(c, gfp);
-        if (slab < 0) return false;
-        this.cpus[c + CPU_SLAB] = slab;
-        this.cpus[c + CPU_MASK] = -(1 << this.heap.alloc.pages.compoundOrder(slab));
+      if (slab >= 0) {
+        const r = slab * RECORD;
+        const first = records[r + FREELIST];
+        const counters = records[r + COUNTERS];
+        if (first !== 0) {
+          records[r + FREELIST] = 0;
+          records[r + COUNTERS] = (counters & ~INUSE) | ((counters >> OBJECTS_SHIFT) & OBJECTS);
+          cpus[c + FREE_LO] = (slab << 12) + first - 1;
+          cpus[c + FREE_HI] = (slab >>> 20) + HI;
+          cpus[c + CPU_SLAB] = slab;
+          cpus[c + CPU_MASK] = (records[r] & HEAD) === 0 ? -1 : this.maskOf(slab);
+          return true;
+        }
+        // nobody freed into it meanwhile: the slab is full
+        records[r + COUNTERS] = counters & ~FROZEN;
+        cpus[c + CPU_SLAB] = NO_PFN;
       }
-      const first = this.slabs.firstFree(slab);
-      const at = slab * RECORD;
-      if (first !== 0) {
-        this.slabs.setFirstFree(slab, 0 as PhysAddr);
-        this.records[at + COUNTERS] += this.slabs.objectsOf(slab) - this.slabs.inUseOf(slab);
-        this.setCpuFirst(c, first);
-        return true;
-      }
-      // nobody freed into it meanwhile: the slab is full
-      this.records[at + COUNTERS] &= ~FROZEN;
-      this.heap.lists.pushHead(this.places.full, slab);
-      this.cpus[c + CPU_SLAB] = NO_PFN;
+      slab = this.places.next(c, gfp);
+      if (slab < 0) return false;
     }
   }
 
-  /** An object that is not from the CPU's slab (__slab_free()). */
-  private freeSlow(object: PhysAddr, c: number, lo: number, hi: number, pfn: number): void {
+  private maskOf(slab: number): number {
+    return -(1 << this.pageAlloc.pages.compoundOrder(slab));
+  }
+
+  /** An object of a cache with debugging or hardening. */
+  private freeChecked(object: PhysAddr, pfn: number): void {
+    const c = this.pageAlloc.cpu * CPU_WORDS;
     if ((pfn & this.cpus[c + CPU_MASK]) === this.cpus[c + CPU_SLAB] && this.debug === null) {
       if (object === this.cpuFirst(c)) this.bad(object, 'double free');
       this.slabs.setNext(object, this.cpuFirst(c));
       this.setCpuFirst(c, object);
       return;
     }
-    const records = this.records;
-    const slab = (records[pfn * RECORD] & TAIL) === 0 ? pfn : records[pfn * RECORD + TAIL_HEAD];
-    const at = slab * RECORD;
-    if ((records[at] & SLAB) === 0 || records[at + OWNER] !== this.id) {
-      this.bad(object, 'not an object of this cache');
+    const slab = this.pageAlloc.pages.head(pfn);
+    const r = slab * RECORD;
+    if ((this.records[r] & SLAB) === 0 || this.records[r + OWNER] !== this.id) {
+      this.bad(object, FOREIGN);
     }
     if (this.debug !== null && !this.debug.mayFree(object, slab)) return;
-    const prior = records[at + FREELIST];
-    const offset = object - slab * PAGE_SIZE + 1;
-    if (prior === offset) this.bad(object, 'double free');
-    if (this.plain) {
-      const p = (lo + this.offset) | 0;
-      const w = (this.slotOf[(p >>> 12) | (hi << 20)] << 10) | ((p & 0xfff) >> 2);
-      const next = slab * PAGE_SIZE + prior - 1;
-      this.words[w] = prior === 0 ? 0 : next | 0;
-      this.words[w + 1] = prior === 0 ? 0 : (Math.floor(next / 0x1_0000_0000) + HI) | 0;
-    } else this.slabs.setNext(object, this.slabs.firstFree(slab));
-    records[at + FREELIST] = offset;
-    const counters = records[at + COUNTERS] - 1;
-    records[at + COUNTERS] = counters;
-    if ((counters & INUSE) === INUSE) this.bad(object, 'freed more often than allocated');
-    if (counters < 0) return; // frozen: its CPU will see it
+    const prior = this.slabs.firstFree(slab);
+    if (prior === object) this.bad(object, 'double free');
+    this.slabs.setNext(object, prior);
+    this.slabs.setFirstFree(slab, object);
+    const counters = this.records[r + COUNTERS] - 1;
+    this.records[r + COUNTERS] = counters;
+    if (counters < 0) return;
     if (prior === 0) this.places.wasFull(c, slab);
     else if ((counters & INUSE) === 0) this.places.becameEmpty(slab);
   }
@@ -332,7 +368,6 @@ export class SlabCache {
     this.records[slab * RECORD + COUNTERS]++;
     if (this.slabs.firstFree(slab) === 0) {
       lists.remove(this.places.partialListOf(slab), slab);
-      lists.pushHead(this.places.full, slab);
     }
     debug.onAlloc(object, slab);
     return object;

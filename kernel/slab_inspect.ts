@@ -3,7 +3,7 @@
 // Source: Linux 6.1 mm/slub.c get_slabinfo(), validate_slab_cache().
 
 import { assert } from './errors.ts';
-import { PAGE_NEXT, PAGE_OWNER, PAGE_RECORD, PG_slab } from './page.ts';
+import { PAGE_INDEX, PAGE_NEXT, PAGE_OWNER, PAGE_RECORD, PG_slab } from './page.ts';
 import type { SlabCache } from './slab.ts';
 import { PAGE_SIZE, type PhysAddr } from './types.ts';
 
@@ -37,19 +37,7 @@ export function partialSlabs(cache: SlabCache, node: number): number[] {
 
 /** Calls `visit` with the first frame of each slab. */
 export function forEachSlab(cache: SlabCache, visit: (slab: number) => void): void {
-  const { cpus, heap } = cache;
-  const words = heap.alloc.pages.words;
-  for (let list = cache.places.firstPartial; list <= cache.places.full; list++) {
-    for (let slab = heap.lists.head[list]; slab >= 0; slab = heap.lists.next(slab)) visit(slab);
-  }
-  for (let c = 0; c < cpus.length; c += WORDS_OF_CPU) {
-    if (cpus[c + SLAB_OF_CPU] >= 0) visit(cpus[c + SLAB_OF_CPU]);
-    let slab = cpus[c + PARTIAL_OF_CPU];
-    while (slab >= 0) {
-      visit(slab);
-      slab = words[slab * PAGE_RECORD + PAGE_NEXT];
-    }
-  }
+  for (const slab of cache.places.all) visit(slab);
 }
 
 /** Free objects in the nodes' partial slabs: what slabinfo counts as not active. */
@@ -94,38 +82,53 @@ export function objectOf(cache: SlabCache, address: number): SlabObject | undefi
 /** Throws KernelBug where an invariant of slab.ts does not hold. O(all objects). */
 export function checkCache(cache: SlabCache): void {
   const words = cache.heap.alloc.pages.words;
-  const seen = new Set<number>();
+  const waiting = new Set<number>();
+  const wait = (slab: number, frozen: boolean): void => {
+    assert(!waiting.has(slab), `slab ${slab} of ${cache.name} is in one place only`);
+    const isFrozen = words[slab * PAGE_RECORD + PAGE_INDEX] < 0;
+    assert(isFrozen === frozen, `slab ${slab} of ${cache.name} is frozen where a CPU has it`);
+    waiting.add(slab);
+  };
+  for (let node = 0; node < cache.heap.nrNodes; node++) {
+    cache.heap.lists.check(cache.places.firstPartial + node, (slab) => wait(slab, false));
+  }
+  for (let c = 0; c < cache.cpus.length; c += WORDS_OF_CPU) checkCpu(cache, c, wait);
   let nrObjects = 0;
-  forEachSlab(cache, (slab) => {
+  for (const slab of cache.places.all) {
     const what = `slab ${slab} of ${cache.name}`;
-    assert(!seen.has(slab), `${what} is in one place only`);
-    seen.add(slab);
     const at = slab * PAGE_RECORD;
     assert((words[at] & PG_slab) !== 0, `${what} has PG_slab`);
     assert(words[at + PAGE_OWNER] === cache.id, `${what} belongs to it`);
     const free = cache.slabs.chain(cache.slabs.firstFree(slab), slab);
     const expected = cache.slabs.objectsOf(slab) - cache.slabs.inUseOf(slab);
     assert(free.length === expected, `${what}: ${free.length} free objects, not ${expected}`);
+    assert(waiting.delete(slab) || expected === 0, `${what} has free objects and waits nowhere`);
     cache.debug?.checkSlab(slab, free);
     nrObjects += cache.slabs.objectsOf(slab);
-  });
-  for (let c = 0; c < cache.cpus.length; c += WORDS_OF_CPU) checkCpu(cache, c);
-  for (let list = cache.places.firstPartial; list <= cache.places.full; list++)
-    cache.heap.lists.check(list);
+  }
   const { name, nrSlabs } = cache;
-  assert(seen.size === nrSlabs, `${name}: ${seen.size} slabs, counted ${nrSlabs}`);
+  assert(waiting.size === 0, `${name}: a slab waits that is none of its`);
+  assert(cache.places.all.size === nrSlabs, `${name}: ${nrSlabs} slabs counted`);
   assert(nrObjects === cache.nrObjects, `${name}: ${nrObjects} objects, not ${cache.nrObjects}`);
 }
 
-function checkCpu(cache: SlabCache, c: number): void {
+function checkCpu(
+  cache: SlabCache,
+  c: number,
+  wait: (slab: number, frozen: boolean) => void,
+): void {
   const { cpus, name } = cache;
   const words = cache.heap.alloc.pages.words;
   const free = cache.cpuFree(c); // throws where the chain leaves the slab
-  const has = cpus[c + SLAB_OF_CPU] >= 0;
-  assert(has || free.length === 0, `${name}: free objects of a CPU without a slab`);
+  const own = cpus[c + SLAB_OF_CPU];
+  assert(own >= 0 || free.length === 0, `${name}: free objects of a CPU without a slab`);
+  if (own >= 0) wait(own, true);
   let queued = 0;
   let slab = cpus[c + PARTIAL_OF_CPU];
-  for (; slab >= 0; slab = words[slab * PAGE_RECORD + PAGE_NEXT]) queued++;
+  for (; slab >= 0; slab = words[slab * PAGE_RECORD + PAGE_NEXT]) {
+    wait(slab, true);
+    queued++;
+  }
   const counted = cpus[c + NR_PARTIAL_OF_CPU];
   assert(queued === counted, `${name}: ${queued} partial slabs of a CPU, not ${counted}`);
 }

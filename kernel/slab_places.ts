@@ -1,4 +1,5 @@
-// Where the slabs of a cache wait: a CPU's queue of partial slabs, a node's list, the full ones.
+// Where the slabs of a cache wait: a CPU's queue of partial slabs, a node's list. Full ones wait
+// nowhere: the next object that is freed tells of them. `all` knows every slab, for those who look.
 //
 // slab.ts tells the states; here are the moves between them, and the making and dropping of slabs.
 // Source: Linux 6.1 mm/slub.c get_partial_node(), put_cpu_partial(), unfreeze_partials(),
@@ -8,20 +9,33 @@ import type { PageLists } from './list.ts';
 import { PAGE_INDEX, PAGE_NEXT, PAGE_RECORD } from './page.ts';
 import type { PageAllocator } from './page_alloc.ts';
 import { NR_PARTIAL_OF_CPU, PARTIAL_OF_CPU } from './slab_inspect.ts';
-import { SLAB_FROZEN, type SlabPages } from './slab_pages.ts';
+import { SLAB_FROZEN, SLAB_INUSE, type SlabPages } from './slab_pages.ts';
 import { NO_PFN, PAGE_SIZE, type PhysAddr } from './types.ts';
+
+// Copies for the fast paths, see page_alloc.ts.
+const RECORD = PAGE_RECORD;
+const COUNTERS = PAGE_INDEX;
+const NEXT = PAGE_NEXT;
+const FROZEN = SLAB_FROZEN;
+const INUSE = SLAB_INUSE;
+const QUEUE = PARTIAL_OF_CPU;
+const NR_QUEUED = NR_PARTIAL_OF_CPU;
+const OBJECTS_SHIFT = 16;
+const OBJECTS = 0x7fff;
 
 export class SlabPlaces {
   nrSlabs = 0;
   nrObjects = 0;
-  /** Lists of partial slabs, one a node; the one after them is of full slabs. */
+  /** First frames of all slabs. */
+  readonly all = new Set<number>();
+  /** Lists of partial slabs, one a node. */
   readonly firstPartial: number;
-  readonly full: number;
   /** Partial slabs that a node keeps even when they are empty. */
   readonly minPartial: number;
   /** Partial slabs that a CPU may queue; 0 for none. */
   readonly cpuPartialSlabs: number;
   private readonly alloc: PageAllocator;
+  private readonly nrNodes: number;
   private readonly lists: PageLists;
   private readonly slabs: SlabPages;
   private readonly cpus: Int32Array;
@@ -44,14 +58,14 @@ export class SlabPlaces {
     init: (object: PhysAddr) => void,
   ) {
     this.alloc = alloc;
+    this.nrNodes = nrNodes;
     this.lists = alloc.tables.lists;
     this.records = alloc.pages.words;
     this.slabs = slabs;
     this.cpus = cpus;
     this.account = account;
     this.init = init;
-    this.firstPartial = this.lists.make(nrNodes + 1);
-    this.full = this.firstPartial + nrNodes;
+    this.firstPartial = this.lists.make(nrNodes);
     const { size, objects } = slabs.layout;
     this.minPartial = Math.max(5, Math.min(10, (31 - Math.clz32(size)) >> 1));
     this.cpuPartialSlabs = queues ? Math.ceil((cpuPartialObjects(size) * 2) / objects) : 0;
@@ -60,17 +74,17 @@ export class SlabPlaces {
   /** A frozen slab with free objects: this CPU's, its node's, a new one, another node's. */
   next(c: number, gfp: number): number {
     const { lists } = this;
-    const queued = this.cpus[c + PARTIAL_OF_CPU];
+    const queued = this.cpus[c + QUEUE];
     if (queued >= 0) {
-      this.cpus[c + PARTIAL_OF_CPU] = this.records[queued * PAGE_RECORD + PAGE_NEXT];
-      this.cpus[c + NR_PARTIAL_OF_CPU]--;
+      this.cpus[c + QUEUE] = this.records[queued * RECORD + NEXT];
+      this.cpus[c + NR_QUEUED]--;
       return queued;
     }
     const list = this.firstPartial + this.alloc.currentNode;
     const slab = lists.head[list];
     if (slab >= 0) {
       lists.remove(list, slab);
-      this.records[slab * PAGE_RECORD + PAGE_INDEX] |= SLAB_FROZEN;
+      this.records[slab * RECORD + COUNTERS] |= FROZEN;
       // some more for later, while we are at it
       for (let n = 0; n < this.cpuPartialSlabs >> 1 && lists.head[list] >= 0; n++) {
         const more = lists.head[list];
@@ -80,17 +94,17 @@ export class SlabPlaces {
       return slab;
     }
     const made = this.make(gfp);
-    if (made >= 0) this.records[made * PAGE_RECORD + PAGE_INDEX] |= SLAB_FROZEN;
+    if (made >= 0) this.records[made * RECORD + COUNTERS] |= FROZEN;
     return made;
   }
 
   /** Puts a slab into a CPU's queue of partial slabs. */
   private queue(c: number, slab: number): void {
-    const at = slab * PAGE_RECORD;
-    this.records[at + PAGE_INDEX] |= SLAB_FROZEN;
-    this.records[at + PAGE_NEXT] = this.cpus[c + PARTIAL_OF_CPU];
-    this.cpus[c + PARTIAL_OF_CPU] = slab;
-    this.cpus[c + NR_PARTIAL_OF_CPU]++;
+    const at = slab * RECORD;
+    this.records[at + COUNTERS] |= FROZEN;
+    this.records[at + NEXT] = this.cpus[c + QUEUE];
+    this.cpus[c + QUEUE] = slab;
+    this.cpus[c + NR_QUEUED]++;
   }
 
   make(gfp: number): number {
@@ -98,6 +112,7 @@ export class SlabPlaces {
     if (slab < 0) return NO_PFN;
     const objects = this.slabs.objectsOf(slab);
     this.nrSlabs++;
+    this.all.add(slab);
     this.nrObjects += objects;
     this.account(slab, 1);
     for (let i = 0; i < objects; i++) this.init(this.slabs.objectAt(slab, i));
@@ -106,6 +121,7 @@ export class SlabPlaces {
 
   discard(slab: number): void {
     this.nrSlabs--;
+    this.all.delete(slab);
     this.nrObjects -= this.slabs.objectsOf(slab);
     this.account(slab, -1);
     this.slabs.drop(slab);
@@ -113,13 +129,12 @@ export class SlabPlaces {
 
   /** The first free object of a full slab. */
   wasFull(c: number, slab: number): void {
-    this.lists.remove(this.full, slab);
     if (this.cpuPartialSlabs === 0) {
       this.lists.pushTail(this.partialListOf(slab), slab);
       if (this.slabs.inUseOf(slab) === 0) this.becameEmpty(slab);
       return;
     }
-    if (this.cpus[c + NR_PARTIAL_OF_CPU] >= this.cpuPartialSlabs) this.unqueue(c);
+    if (this.cpus[c + NR_QUEUED] >= this.cpuPartialSlabs) this.unqueue(c);
     this.queue(c, slab);
   }
 
@@ -133,26 +148,29 @@ export class SlabPlaces {
 
   /** Moves a CPU's queue of partial slabs to the nodes' lists (unfreeze_partials()). */
   unqueue(c: number): void {
-    let slab = this.cpus[c + PARTIAL_OF_CPU];
+    let slab = this.cpus[c + QUEUE];
     while (slab >= 0) {
-      const next = this.records[slab * PAGE_RECORD + PAGE_NEXT];
+      const next = this.records[slab * RECORD + NEXT];
       this.unfreeze(slab);
       slab = next;
     }
-    this.cpus[c + PARTIAL_OF_CPU] = NO_PFN;
-    this.cpus[c + NR_PARTIAL_OF_CPU] = 0;
+    this.cpus[c + QUEUE] = NO_PFN;
+    this.cpus[c + NR_QUEUED] = 0;
   }
 
   unfreeze(slab: number): void {
-    this.records[slab * PAGE_RECORD + PAGE_INDEX] &= ~SLAB_FROZEN;
+    const at = slab * RECORD + COUNTERS;
+    const counters = this.records[at] & ~FROZEN;
+    this.records[at] = counters;
+    const inUse = counters & INUSE;
+    if (inUse === ((counters >> OBJECTS_SHIFT) & OBJECTS)) return; // full
     const list = this.partialListOf(slab);
-    const inUse = this.slabs.inUseOf(slab);
     if (inUse === 0 && this.lists.length[list] >= this.minPartial) this.discard(slab);
-    else if (inUse === this.slabs.objectsOf(slab)) this.lists.pushHead(this.full, slab);
     else this.lists.pushTail(list, slab);
   }
 
   partialListOf(slab: number): number {
+    if (this.nrNodes === 1) return this.firstPartial;
     return this.firstPartial + this.alloc.zoneOf(slab).node;
   }
 }

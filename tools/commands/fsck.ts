@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { KernelBug } from '../../kernel/errors.ts';
+import { fsckKernel } from '../../kernel/fsck.ts';
 import { fsckSystem } from '../../userspace/fsck.ts';
 import type { System } from '../../userspace/system.ts';
 import { recordingPath } from '../examples.ts';
@@ -49,11 +50,7 @@ async function checkOne(path: string, options: Options): Promise<void> {
 function whatIsWrong(system: System): string | undefined {
   try {
     fsckSystem(system);
-    const { alloc, booted, slab, vmalloc } = system.machine;
-    alloc.check();
-    booted.memblock.check();
-    slab.check();
-    vmalloc.check();
+    fsckKernel(system.machine);
     const f = countFrames(system);
     const sum = f.free + f.boot + f.tables + f.slab + f.anonymous + f.files + f.kernel;
     return sum === f.total ? undefined : `${sum} frames have an owner, RAM has ${f.total}`;
