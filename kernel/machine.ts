@@ -55,6 +55,7 @@ export class Machine {
     this.pages = this.booted.pages;
     this.alloc = this.booted.alloc;
     this.kernelRoot = this.booted.kernelRoot;
+    this.alloc.trace = this.trace;
     const { alloc, pages, stat, trace } = this;
     const { zones } = alloc;
     const oneNode = zones.every((zone) => zone.node === zones[0].node);

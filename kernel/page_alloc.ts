@@ -52,6 +52,7 @@ import {
 } from './pcp.ts';
 import type { PhysMem } from './physmem.ts';
 import type { FrameAllocator, PageAccounting } from './ports.ts';
+import { Trace, mm_page_alloc, mm_page_free } from './trace.ts';
 import { MAX_ORDER, NO_PFN, type Pfn } from './types.ts';
 import { WMARK_LOW, type Zone } from './zone.ts';
 import { ZoneWalk } from './zone_walk.ts';
@@ -93,6 +94,8 @@ export class PageAllocator implements FrameAllocator {
   /** All populated zones, by node and then upwards. */
   readonly zones: readonly Zone[];
   readonly lists: ZoneLists;
+  /** Where events go; the machine's own once there is one. */
+  trace: Trace = new Trace(1);
   /** The slow path; its `pressure` is where reclaim and compaction are plugged in. */
   readonly walk: ZoneWalk;
   private accounting: PageAccounting | null = null;
@@ -205,6 +208,7 @@ export class PageAllocator implements FrameAllocator {
       const top = state[ring + TOP];
       if (
         top !== state[ring + BOTTOM] &&
+        !this.trace.on &&
         this.freeOfZone[fast[key + FAST_ZONE]] > fast[key + FAST_LIMIT]
       ) {
         // PerCpuPages.pop() and prepare() by hand
@@ -234,7 +238,7 @@ export class PageAllocator implements FrameAllocator {
     const zone = this.zoneOfBlock[pfn >> 10] - 1;
     if ((words[at] & SPECIAL) !== 0 || zone < 0) this.freeSpecial(pfn, order, zone);
     const type = this.blockTypes[pfn >> 9];
-    if (order > 0 || type > 2) {
+    if (order > 0 || type > 2 || this.trace.on) {
       this.freeSlow(pfn, order, type, this.zones[zone]);
       return;
     }
@@ -319,6 +323,7 @@ export class PageAllocator implements FrameAllocator {
 
   private freeSlow(pfn: Pfn, order: number, type: number, zone: Zone): void {
     const at = pfn * PAGE_RECORD;
+    if (this.trace.on) this.trace.emit(mm_page_free, pfn, order);
     this.words.fill(0, at, at + (PAGE_RECORD << order));
     zone.freed += 1 << order;
     if (type > MIGRATE_HIGHATOMIC || !isPcpOrder(order)) {
@@ -332,6 +337,7 @@ export class PageAllocator implements FrameAllocator {
 
   /** Sets up the records of the frames that were found (prep_new_page()). */
   private prepare(pfn: Pfn, gfp: number, order: number): Pfn {
+    if (this.trace.on) this.trace.emit(mm_page_alloc, pfn, order, gfp);
     if (pfn < 0) return NO_PFN;
     const at = pfn * PAGE_RECORD;
     this.words[at + PAGE_FLAGS] = 0;

@@ -48,6 +48,7 @@ import {
 import { type CacheLayout, layoutOf } from './slab_layout.ts';
 import { DIRECT_MAP_HI, SLAB_FROZEN, SLAB_INUSE, SlabPages } from './slab_pages.ts';
 import { SlabPlaces } from './slab_places.ts';
+import { kmem_cache_alloc, kmem_cache_free } from './trace.ts';
 import { NO_PFN, type PhysAddr } from './types.ts';
 
 // Words of a CPU's state: its free list as a pointer, its slab, the mask that finds a slab's first
@@ -99,7 +100,6 @@ export class SlabCache {
   readonly layout: CacheLayout;
   readonly ctor: ((object: PhysAddr) => void) | undefined;
   refcount = 1;
-
   readonly heap: SlabHeap;
   readonly cpus: Int32Array;
   private readonly words: Int32Array;
@@ -168,7 +168,7 @@ export class SlabCache {
   alloc(gfp = GFP_KERNEL): PhysAddr {
     const cpus = this.cpus;
     const c = this.pageAlloc.cpu * CPU_WORDS;
-    if (!this.plain || (gfp & ZERO) !== 0) return this.allocSlow(c, gfp);
+    if (!this.plain || (gfp & ZERO) !== 0 || this.pageAlloc.trace.on) return this.allocSlow(c, gfp);
     let hi = cpus[c + FREE_HI];
     if (hi === 0) {
       if (!this.refill(c, gfp)) return 0 as PhysAddr;
@@ -187,7 +187,7 @@ export class SlabCache {
     const lo = object | 0;
     const hi = object < 0x1_0000_0000 ? 0 : Math.floor(object / 0x1_0000_0000);
     const pfn = (lo >>> 12) | (hi << 20);
-    if (!this.plain) {
+    if (!this.plain || this.pageAlloc.trace.on) {
       this.freeChecked(object, pfn);
       return;
     }
@@ -222,7 +222,7 @@ export class SlabCache {
     else if ((counters & INUSE) === 0) this.places.becameEmpty(slab);
   }
 
-  /** Up to `count` objects into `into`; all or none. Returns how many (kmem_cache_alloc_bulk()). */
+  /** `count` objects into `into`, all or none: returns how many (kmem_cache_alloc_bulk()). */
   allocBulk(count: number, into: Float64Array, gfp = GFP_KERNEL): number {
     for (let i = 0; i < count; i++) {
       into[i] = this.alloc(gfp);
@@ -275,6 +275,8 @@ export class SlabCache {
     if (object !== 0 && (gfp & __GFP_ZERO) !== 0) {
       this.heap.fill(object, this.layout.objectSize, 0);
     }
+    const { trace } = this.pageAlloc;
+    if (trace.on) trace.emit(kmem_cache_alloc, this.id, object);
     return object;
   }
 
@@ -310,8 +312,10 @@ export class SlabCache {
     return -(1 << this.pageAlloc.pages.compoundOrder(slab));
   }
 
-  /** An object of a cache with debugging or hardening. */
+  /** An object of a cache with debugging or hardening, or while events are traced. */
   private freeChecked(object: PhysAddr, pfn: number): void {
+    const { trace } = this.pageAlloc;
+    if (trace.on) trace.emit(kmem_cache_free, this.id, object);
     const c = this.pageAlloc.cpu * CPU_WORDS;
     if ((pfn & this.cpus[c + CPU_MASK]) === this.cpus[c + CPU_SLAB] && this.debug === null) {
       if (object === this.cpuFirst(c)) this.bad(object, 'double free');

@@ -5,8 +5,7 @@
 //     DIR/PID/maps smaps smaps_rollup stat statm status cmdline comm pagemap
 //     DIR/stat uptime loadavg version swaps mounts cpuinfo       what clients want to see besides
 //
-//     DIR/proc -> .                      for clients that look for a /proc below what they are
-//     given
+//     DIR/proc -> .              for clients that look for a /proc below what they are given
 //
 // pagemap is sparse: eight bytes a page at page number * 8, so its size says nothing.
 // Source: Linux 6.18 fs/proc, fs/proc/page.c stable_page_flags(), task_mmu.c pagemap_read(), man 5

@@ -10,9 +10,11 @@ import {
 } from '../../kernel/caches.ts';
 import { GFP_KERNEL, __GFP_ACCOUNT, __GFP_DMA, __GFP_ZERO } from '../../kernel/gfp.ts';
 import { Kmalloc } from '../../kernel/kmalloc.ts';
+import { Machine } from '../../kernel/machine.ts';
 import { below } from '../../kernel/prng.ts';
 import { SlabHeap, type SlabOptions } from '../../kernel/slab_common.ts';
 import { objectsInUse } from '../../kernel/slab_inspect.ts';
+import { TRACEPOINTS } from '../../kernel/trace.ts';
 import { PAGE_SIZE, type PhysAddr } from '../../kernel/types.ts';
 
 function heapOf(options: SlabOptions = {}, cpus = 2): SlabHeap {
@@ -217,4 +219,24 @@ describe('kmalloc', () => {
     kmalloc.free(b);
     heap.check();
   });
+});
+
+test('allocations are traced, the fast paths as well', () => {
+  const machine = new Machine({ ram: 2 ** 28 });
+  const cache = machine.slab.cache('kmalloc-64');
+  cache.free(cache.alloc());
+  machine.alloc.free(machine.alloc.alloc(GFP_KERNEL, 0), 0);
+  const seen: string[] = [];
+  machine.trace.subscribe((point, _, a) => seen.push(`${TRACEPOINTS[point].name} ${a}`));
+  const pfn = machine.alloc.alloc(GFP_KERNEL, 0);
+  const object = cache.alloc();
+  cache.free(object);
+  machine.alloc.free(pfn, 0);
+  expect(seen).toEqual([
+    `mm_page_alloc ${pfn}`,
+    `kmem_cache_alloc ${cache.id}`,
+    `kmem_cache_free ${cache.id}`,
+    `mm_page_free ${pfn}`,
+  ]);
+  machine.slab.check();
 });
