@@ -54,6 +54,10 @@ export class Dicts {
   keysOf(op: number): number {
     return this.core.mem.load64(op + 32);
   }
+  /** Whether the keys are shared and the values elsewhere. */
+  isSplit(op: number): boolean {
+    return this.valuesOf(op) !== 0;
+  }
   private valuesOf(op: number): number {
     return this.core.mem.load64(op + 40);
   }
@@ -115,16 +119,14 @@ export class Dicts {
     }
     const i = keys.lookup(table, key);
     this.track(op, key, value);
-    if (i === DKIX_EMPTY) this.insert(op, table, key, value);
+    if (i === DKIX_EMPTY || this.isOutOfOrder(op, table, i)) this.insert(op, table, key, value);
     else this.replace(op, table, i, key, value);
     return true;
   }
 
   private insert(op: number, table: number, key: number, value: number): void {
     const { keys } = this;
-    const isOldSplit = this.core.profile.instanceLayout === 'dict' && this.valuesOf(op) !== 0;
-    const isOutOfOrder = isOldSplit && this.length(op) !== keys.nentries(table);
-    if (keys.usable(table) <= 0 || isOutOfOrder) {
+    if (keys.usable(table) <= 0 || this.isOutOfOrder(op, table, keys.nentries(table))) {
       table = this.grow(op, true);
       this.keyOps.hash(key);
     }
@@ -136,6 +138,14 @@ export class Dicts {
       this.values.set(values, i, value);
     }
     this.setUsed(op, this.length(op) + 1);
+  }
+
+  /** Up to 3.10 a split table is only filled in the order of its keys. */
+  private isOutOfOrder(op: number, table: number, i: number): boolean {
+    const values = this.valuesOf(op);
+    if (values === 0 || this.core.profile.instanceLayout !== 'dict') return false;
+    const isSet = i < this.keys.nentries(table) && this.values.get(values, i) !== 0;
+    return !isSet && this.length(op) !== i;
   }
 
   private replace(op: number, table: number, i: number, key: number, value: number): void {
@@ -162,9 +172,15 @@ export class Dicts {
   delete(op: number, key: number): boolean {
     const { core, keys } = this;
     if (!this.keyOps.hash(key)) return false;
-    const table = this.keysOf(op);
+    let table = this.keysOf(op);
     const i = keys.lookup(table, key);
     if (i === DKIX_EMPTY) return false;
+    if (this.isSplit(op) && core.profile.instanceLayout === 'dict') {
+      // Up to 3.10 a split table loses no value: it is combined first, in the order of its keys.
+      if (this.valueAt(op, table, i) === 0) return false;
+      table = this.grow(op, true, keys.logSize(table));
+      this.keyOps.hash(key);
+    }
     const old = this.valueAt(op, table, i);
     if (old === 0) return false;
     const values = this.valuesOf(op);
@@ -183,12 +199,12 @@ export class Dicts {
   }
 
   /** Copies the entries to a new table with room to grow. @returns the table. */
-  private grow(op: number, unicode: boolean): number {
+  private grow(op: number, unicode: boolean, log = this.grownBy(op)): number {
     const { keys } = this;
     const old = this.keysOf(op);
     const used = this.length(op);
     const values = this.valuesOf(op);
-    const table = keys.make(keys.grownLog(used), unicode && keys.isUnicode(old));
+    const table = keys.make(log, unicode && keys.isUnicode(old));
     this.core.mem.store64(op + 32, table);
     if (values !== 0) {
       for (let n = 0; n < used; n++) {
@@ -209,6 +225,10 @@ export class Dicts {
       if (old !== keys.empty) keys.release(old);
     }
     return table;
+  }
+
+  private grownBy(op: number): number {
+    return this.keys.grownLog(this.length(op));
   }
 
   /** Frees values that a dict no longer needs; embedded ones become invalid. */

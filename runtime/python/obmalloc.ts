@@ -189,6 +189,13 @@ export class Obmalloc {
     return moved;
   }
 
+  /** The first byte of the block that an address in an arena lies in. */
+  blockOf(p: number): number {
+    const offset = p & this.poolMask;
+    const size = this.sizeOf(this.mem.load32(p - offset + 36));
+    return p - ((offset - POOL_OVERHEAD) % size);
+  }
+
   /** sys.getallocatedblocks(). */
   allocatedBlocks(): number {
     let blocks = this.rawBlocks;

@@ -73,7 +73,7 @@ export class Scalars {
     this.emptyBytes = this.shared(40, KIND_BYTES);
     this.emptyStr = this.shared(this.headBytes('ascii') + 8, KIND_STR);
     this.initStr(this.emptyStr, 0, 'ascii');
-    const each = this.headBytes('latin1') + 8;
+    const each = this.charBytes;
     this.oneChar = core.data.variable(256 * each, 16);
     for (let c = 0; c < 256; c++) {
       const op = this.oneChar + c * each;
@@ -82,6 +82,11 @@ export class Scalars {
       core.mem.store8(op + this.headBytes(c < 128 ? 'ascii' : 'latin1'), c);
       if (c >= 128 && core.profile.latin1HasUtf8) this.addUtf8(op, c);
     }
+  }
+
+  /** Bytes between the shared one-character strings. */
+  private get charBytes(): number {
+    return Math.ceil((this.headBytes('latin1') + 4) / 16) * 16;
   }
 
   /** Two bytes of UTF-8 for a Latin-1 character: length at +40, their address at +48. */
@@ -228,7 +233,7 @@ export class Scalars {
     m.store64(op + 16, length);
     m.store64(op + 24, -1);
     const ascii = kind === 'ascii' ? STATE_ASCII : 0;
-    if (ascii === 0) m.zero(op + 40, this.headBytes(kind) - 40);
+    if (ascii === 0 && this.headBytes(kind) > 40) m.zero(op + 40, this.headBytes(kind) - 40);
     m.store32(op + 32, (kindBytes[kind] << STATE_KIND_SHIFT) | STATE_COMPACT | ascii);
   }
 
@@ -246,7 +251,7 @@ export class Scalars {
 
   /** The string of one character below 256, which all share; borrowed. */
   latin1Char(code: number): number {
-    return this.oneChar + code * (this.headBytes('latin1') + 8);
+    return this.oneChar + code * this.charBytes;
   }
 
   /** A character `length` times over. One Latin-1 character is shared. */

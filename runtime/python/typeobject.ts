@@ -391,6 +391,34 @@ export class Instances {
     if (dict !== 0) core.visitOne(dict, visitor);
   }
 
+  /** Calls visit for each reference that an instance owns, but for its class. */
+  forEachMember(op: number, visit: (to: number) => void): void {
+    const m = this.core.mem;
+    const cls = this.classOf(op);
+    for (const slot of cls.slotNames.values()) {
+      const value = m.load64(op + slot);
+      if (value !== 0) visit(value);
+    }
+    if (cls.keys === 0) return;
+    const dict = this.dictOf(op);
+    const isInline = this.core.profile.instanceLayout === 'inline';
+    const values = isInline && dict !== 0 ? 0 : this.valuesOf(op, cls);
+    for (let i = values === 0 ? 0 : this.nrValues(cls, values); i > 0; i--) {
+      const value = this.values.get(values, i - 1);
+      if (value !== 0) visit(value);
+    }
+    if (dict !== 0) visit(dict);
+  }
+
+  /** Calls visit for each name that the shared tables of the classes hold. */
+  forEachName(visit: (name: number) => void): void {
+    const { keys } = this.dicts;
+    for (const cls of this.classes.values()) {
+      if (cls.keys === 0) continue;
+      for (let i = keys.nentries(cls.keys) - 1; i >= 0; i--) visit(keys.key(cls.keys, i));
+    }
+  }
+
   private clear(op: number): void {
     const { core } = this;
     const cls = this.classOf(op);

@@ -6,6 +6,7 @@
 import { InputError } from '../../kernel/errors.ts';
 import {
   type AllocObserver,
+  checkReferences,
   KIND_SET,
   KIND_WEAKREF,
   type PyClass,
@@ -104,9 +105,11 @@ export class ObjectScript {
     for (const s of statements) print(this.execute(s));
   }
 
-  /** Every reference that the script's names hold, for checks. */
-  roots(): number[] {
-    return [...this.names.values()];
+  /** Throws KernelBug where the heap is not sound: structures, and counts against references. */
+  check(): void {
+    this.py.check();
+    const pinned = new Set([...this.literals, this.callback]);
+    checkReferences(this.py, [...this.names.values()], pinned);
   }
 
   // what exists before the script -----------------------------------------------------------------
