@@ -35,6 +35,7 @@ export class Environment {
   readonly notes: string[] = [];
   private readonly undo: (() => void)[] = [];
   private swapSize = 0;
+  private usedSwap = false;
   private thp: string;
   private serial = 0;
 
@@ -107,7 +108,8 @@ export class Environment {
       throw new InputError('', 'swap needs zram0, which is in use');
     }
     writeFileSync(`${ZRAM}/reset`, '1');
-    if (this.swapSize === 0) {
+    if (!this.usedSwap) {
+      this.usedSwap = true;
       this.undo.push(() => {
         if (this.swapSize > 0) run('swapoff', device);
         writeFileSync(`${ZRAM}/reset`, '1');
