@@ -157,6 +157,15 @@ export class PageTable {
     return this.below(pud, tableIndex(va, 2));
   }
 
+  /** Makes the table that holds the PUD entry of `va`; false without memory. */
+  allocPud(va: number): boolean {
+    const pgd = this.pgdAt(va);
+    if (!this.isNone(pgd)) return true;
+    if (!this.grow(pgd)) return false;
+    this.nrPuds++;
+    return true;
+  }
+
   /** Makes the PTE table below the empty PMD entry at `pmd`; false without memory. */
   allocPteTable(pmd: number): boolean {
     if (!this.grow(pmd)) return false;

@@ -37,8 +37,10 @@ export function doBrk(mm: Mm, wanted: number): VirtAddr {
     return mm.brk;
   }
   try {
-    if (wanted <= mm.brk) munmapRange(mm, to, from);
-    else {
+    if (wanted <= mm.brk) {
+      if (mm.vmas.overlapping(to, mm.brk) === undefined) return mm.brk;
+      munmapRange(mm, to, from);
+    } else {
       const next = mm.vmas.find(from);
       if (next !== undefined && to + PAGE_SIZE > next.startGap) return mm.brk;
       growHeap(mm, from, to);

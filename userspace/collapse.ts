@@ -40,7 +40,8 @@ export function collapseRange(vma: Vma, start: number, end: number): void {
   if (alignDown(vma.end - PMD_SIZE, PMD_SIZE) < vma.start) throw new SysError(EINVAL);
   const first = alignUp(start, PMD_SIZE);
   const stop = alignDown(end, PMD_SIZE);
-  let failed = 0;
+  // A range within one huge page counts as a failure, an empty one does not.
+  let failed = first > stop ? EINVAL : 0;
   for (let va = first; va < stop; va += PMD_SIZE) {
     const result = collapseOne(vma, va);
     if (result !== 0) failed = result;

@@ -57,7 +57,7 @@ export function faultIn(vma: Vma, va: VirtAddr, write: boolean, waits = false): 
   for (let tried = false; ;) {
     const result = handleMmFault(vma, va, (write ? PF_WRITE : 0) | (tried ? FAULT_TRIED : 0));
     if (result === FAULT_RETRY || result === FAULT_AGAIN) {
-      tried ||= result === FAULT_RETRY;
+      tried ||= waits || result === FAULT_RETRY;
       continue;
     }
     vma.mm.system.inFlight.inode = null;

@@ -3,6 +3,7 @@
 // Source: Linux 6.18 mm/madvise.c: madvise_free_pte_range(), madvise_cold_or_pageout_pte_range().
 
 import {
+  PG_anon,
   PG_dirty,
   PG_referenced,
   PG_swapbacked,
@@ -21,18 +22,16 @@ import {
   swapType,
 } from '../kernel/pte.ts';
 import { PAGE_SIZE, PMD_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
-import { splitHugePmd } from './huge.ts';
 import { MM_SWAPENTS } from './rss.ts';
+import { isMappedElsewhere, splitFolio } from './split-folio.ts';
 import { reclaimPage } from './unmap.ts';
 import type { Vma } from './vma.ts';
 
-/** Calls `visit` with the place of every entry in [start, end) that is not empty. */
-function forEachPte(
-  vma: Vma,
-  start: number,
-  end: number,
-  visit: (pte: number, va: number) => void,
-): void {
+/**
+ * Calls `visit` with the place of every entry in [start, end) that is not empty. A huge page that
+ * the range covers in part is split for good first, or left out where others map it too.
+ */
+function forEachPte(vma: Vma, start: number, end: number, visit: (entry: number) => void): void {
   const { mm } = vma;
   const { pgt } = mm;
   const { words } = mm.system.machine.mem;
@@ -40,21 +39,73 @@ function forEachPte(
     const next = Math.min(end, alignDown(va, PMD_SIZE) + PMD_SIZE);
     const pmd = pgt.pmdAt(va);
     if (pgt.isHuge(pmd)) {
-      if (next - va === PMD_SIZE) {
-        visit(pmd, va);
+      const whole = next - va === PMD_SIZE;
+      if (whole) visit(pmd);
+      if (whole || !splitForPart(vma, pmd)) {
         va = next;
         continue;
       }
-      splitHugePmd(mm, vma, pmd);
     }
     let pte = pgt.pteIn(pmd, va);
     if (pte !== NO_ENTRY) {
-      for (; va < next; va += PAGE_SIZE, pte += 2) {
-        if ((words[pte] | words[pte + 1]) !== 0) visit(pte, va);
+      for (let at = va; at < next; at += PAGE_SIZE, pte += 2) {
+        if ((words[pte] | words[pte + 1]) === 0) continue;
+        if (splitIfPart(vma, pte, at, next)) visit(pte);
       }
     }
     va = next;
   }
+}
+
+/** Splits the huge page at `pmd` for good, a part of which is treated; false where it is shared. */
+function splitForPart(vma: Vma, pmd: number): boolean {
+  const { mm } = vma;
+  const { words } = mm.system.machine.mem;
+  if ((words[pmd] & _PAGE_SPECIAL) !== 0) return false;
+  const head = ptePfnAny(words[pmd], words[pmd + 1]);
+  return !isMappedElsewhere(mm, head) && splitFolio(mm.system, head, true);
+}
+
+/**
+ * The entry at `pte` may map a page of a compound one: that is split for good, unless the range
+ * covers all of it. @returns false where the page is to be left alone.
+ */
+function splitIfPart(vma: Vma, pte: number, va: number, end: number): boolean {
+  const { mm } = vma;
+  const { pages, mem } = mm.system.machine;
+  const lo = mem.words[pte];
+  if (!ptePresent(lo) || (lo & _PAGE_SPECIAL) !== 0) return true;
+  const pfn = ptePfnAny(lo, mem.words[pte + 1]);
+  const head = pages.head(pfn);
+  const nr = 1 << pages.compoundOrder(head);
+  if (nr === 1 || !pages.hasFlags(head, PG_anon)) return true;
+  if (isMappedElsewhere(mm, head)) return false;
+  const before = pfn - head;
+  if (before === 0 && va + nr * PAGE_SIZE <= end && isRun(vma, pte, head, nr)) return true;
+  if (
+    before > 0 &&
+    va - before * PAGE_SIZE >= vma.start &&
+    isRun(vma, pte - before * 2, head, nr)
+  ) {
+    return true; // its head was visited, so the range covers all of it
+  }
+  return splitFolio(mm.system, head, true);
+}
+
+/** Do `nr` entries from `pte` on map the compound page from its head on? */
+function isRun(vma: Vma, pte: number, head: Pfn, nr: number): boolean {
+  const { words } = vma.mm.system.machine.mem;
+  if ((pte & 1023) + nr * 2 > 1024) return false;
+  for (let i = 0; i < nr; i++) {
+    const lo = words[pte + 2 * i];
+    if (!ptePresent(lo) || ptePfnAny(lo, words[pte + 2 * i + 1]) !== head + i) return false;
+  }
+  return true;
+}
+
+/** MADV_COLD: nothing is reclaimed, but huge pages are split where a part of them is meant. */
+export function coolDown(vma: Vma, start: number, end: number): void {
+  forEachPte(vma, start, end, () => undefined);
 }
 
 /** MADV_FREE: clean from now on; dropped under pressure unless written again. */
@@ -76,17 +127,19 @@ export function freeLazily(vma: Vma, start: number, end: number): void {
     }
     if ((lo & _PAGE_SPECIAL) !== 0) return;
     const pfn = ptePfnAny(lo, hi);
+    const huge = mm.pgt.isHuge(pte) && pages.compoundOrder(pfn) > 0;
+    if (huge && isMappedElsewhere(mm, pfn)) return;
     if (pages.hasFlags(pfn, PG_swapcache | PG_dirty)) {
       if (machine.rmap.mapcount(pfn) !== 1) return;
       if (pages.hasFlags(pfn, PG_swapcache) && swap?.tryToFree(pfn) !== true) return;
       pages.clearFlags(pfn, PG_dirty);
     }
     words[pte] = lo & ~(_PAGE_DIRTY | _PAGE_ACCESSED);
-    if (pages.hasFlags(pfn, PG_unevictable) || !pages.hasFlags(pfn, PG_swapbacked)) return;
-    // It moves to the inactive file list, whose pages go first (lru_lazyfree()).
     const head = pages.head(pfn);
+    if (pages.hasFlags(head, PG_unevictable) || !pages.hasFlags(head, PG_swapbacked)) return;
+    // It moves to the inactive file list, whose pages go first (lru_lazyfree()).
     machine.lru.remove(head);
-    pages.clearFlags(pfn, PG_swapbacked | PG_referenced);
+    pages.clearFlags(head, PG_swapbacked | PG_referenced);
     machine.lru.add(head);
   });
   mm.system.flushTlb(mm, start, end);
@@ -95,19 +148,32 @@ export function freeLazily(vma: Vma, start: number, end: number): void {
 /** MADV_PAGEOUT: pages that one entry alone maps are reclaimed, where they can be. */
 export function pageOut(vma: Vma, start: number, end: number): void {
   const { mm } = vma;
-  const { words } = mm.system.machine.mem;
-  const { pages } = mm.system.machine;
+  const { system } = mm;
+  const { words } = system.machine.mem;
+  const { pages } = system.machine;
   const list: Pfn[] = [];
   forEachPte(vma, start, end, (pte) => {
     const lo = words[pte];
     if (!ptePresent(lo) || (lo & _PAGE_SPECIAL) !== 0) return;
     const pfn = ptePfnAny(lo, words[pte + 1]);
-    if (pages.head(pfn) !== pfn || pages.mapcount(pfn) !== 1) return;
-    if (!pages.hasFlags(pfn, PG_unevictable)) list.push(pfn);
+    const head = pages.head(pfn);
+    if (pages.hasFlags(head, PG_unevictable)) return;
+    if (pages.compoundOrder(head) > 0) {
+      if (head === pfn && pages.hasFlags(head, PG_anon) && !isMappedElsewhere(mm, head)) {
+        list.push(pfn);
+      }
+    } else if (pages.mapcount(pfn) === 1) list.push(pfn);
   });
-  const { lru } = mm.system.machine;
+  const { lru } = system.machine;
   for (const pfn of list) {
-    lru.remove(pfn);
-    if (!reclaimPage(mm.system, pfn)) lru.add(pfn);
+    const nr = 1 << pages.compoundOrder(pfn);
+    // Swap takes a huge page as it is; without swap it is split, and its zeros are dropped.
+    if (nr > 1 && !splitFolio(system, pfn, system.swap === null)) continue;
+    for (let i = 0; i < nr; i++) {
+      const page = (pfn + i) as Pfn;
+      if (pages.mapcount(page) !== 1) continue;
+      lru.remove(page);
+      if (!reclaimPage(system, page)) lru.add(page);
+    }
   }
 }

@@ -12,7 +12,7 @@ import { collapseRange } from './collapse.ts';
 import { punchHole } from './filemap.ts';
 import { faultIn, isPagePresent, touchForWrite } from './gup.ts';
 import { installGuards, removeGuards } from './guard.ts';
-import { freeLazily, pageOut } from './madvise-pages.ts';
+import { coolDown, freeLazily, pageOut } from './madvise-pages.ts';
 import { modifyVma } from './merge.ts';
 import { readPages } from './readahead.ts';
 import type { Mm } from './mm.ts';
@@ -142,6 +142,7 @@ function adviseVma(vma: Vma, start: number, end: number, advice: number): void {
     case MADV_PAGEOUT:
       if ((vma.flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB)) !== 0) throw new SysError(EINVAL);
       if (advice === MADV_PAGEOUT) pageOut(vma, start, end);
+      else coolDown(vma, start, end);
       return;
     case MADV_GUARD_INSTALL:
       installGuards(vma, start, end);

@@ -3,7 +3,7 @@
 // Not modelled: large folios that are mapped by single entries are not locked in Linux.
 
 import { NO_ENTRY } from '../kernel/pgtable.ts';
-import { _PAGE_PRESENT, _PAGE_SPECIAL, ptePfn } from '../kernel/pte.ts';
+import { _PAGE_SPECIAL, ptePfnAny, ptePresent } from '../kernel/pte.ts';
 import { PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { VM_LOCKED, VM_SPECIAL, type Vma } from './vma.ts';
 
@@ -36,8 +36,8 @@ function setMlocked(vma: Vma, va: number, locked: boolean): void {
   const entry = vma.mm.pgt.isHuge(pmd) ? pmd : vma.mm.pgt.pteIn(pmd, va);
   if (entry === NO_ENTRY) return;
   const lo = words[entry];
-  if ((lo & _PAGE_PRESENT) === 0 || (lo & _PAGE_SPECIAL) !== 0) return;
-  const head = machine.pages.head(ptePfn(lo, words[entry + 1]));
+  if (!ptePresent(lo) || (lo & _PAGE_SPECIAL) !== 0) return;
+  const head = machine.pages.head(ptePfnAny(lo, words[entry + 1]));
   if (locked) machine.rmap.setMlocked(head);
   else machine.rmap.clearMlocked(head);
 }

@@ -244,9 +244,13 @@ function movePageTables(old: Vma, from: number, to: number, length: number): voi
     );
     const source = pgt.pmdAt(va);
     if (source !== NO_ENTRY) {
-      const pmd = pgt.allocPmd(target);
-      if (pmd === NO_ENTRY) throw new SysError(ENOMEM);
-      if (!pgt.isNone(source)) moveExtent(mm, old, source, pmd, va, target, step);
+      // A table of the second level is made wherever the source has one, the lower ones if needed.
+      if (!pgt.allocPud(target)) throw new SysError(ENOMEM);
+      if (!pgt.isNone(source)) {
+        const pmd = pgt.allocPmd(target);
+        if (pmd === NO_ENTRY) throw new SysError(ENOMEM);
+        moveExtent(mm, old, source, pmd, va, target, step);
+      }
     }
     va += step;
   }
