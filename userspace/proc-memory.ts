@@ -11,6 +11,12 @@
 
 import type { Counter } from '../kernel/proc-zones.ts';
 import { zoneCounters } from '../kernel/proc-zones.ts';
+import {
+  LRU_ACTIVE_ANON,
+  LRU_ACTIVE_FILE,
+  LRU_INACTIVE_ANON,
+  LRU_INACTIVE_FILE,
+} from '../kernel/reclaim/two-list.ts';
 import { PG_reserved, PG_swapcache } from '../kernel/page.ts';
 import {
   NR_ANON_MAPPED,
@@ -24,7 +30,7 @@ import {
 import { PAGE_SIZE } from '../kernel/types.ts';
 import { WMARK_LOW } from '../kernel/zone.ts';
 import { commitLimitPages } from './commit.ts';
-import { MM_SWAPENTS } from './rss.ts';
+import { Swap } from './swap.ts';
 import type { System } from './system.ts';
 
 /** Frames by use; they add up to `total`. */
@@ -91,9 +97,7 @@ export function procMeminfo(system: System): string {
   const use = memoryUse(system);
   const locked = stat.node[NR_MLOCK];
   const shmem = stat.node[NR_SHMEM];
-  const anonLru = Math.max(0, use.anon + shmem - locked);
-  const fileLru = Math.max(0, use.file - shmem);
-  const swapUsed = swapEntries(system);
+  const [inactiveAnon, activeAnon, inactiveFile, activeFile] = lruLengths(system);
   const rows: [string, number][] = [
     ['MemTotal', use.total],
     ['MemFree', use.free],
@@ -101,16 +105,16 @@ export function procMeminfo(system: System): string {
     ['Buffers', 0],
     ['Cached', use.file],
     ['SwapCached', swapCached(system)],
-    ['Active', 0],
-    ['Inactive', anonLru + fileLru],
-    ['Active(anon)', 0],
-    ['Inactive(anon)', anonLru],
-    ['Active(file)', 0],
-    ['Inactive(file)', fileLru],
+    ['Active', activeAnon + activeFile],
+    ['Inactive', inactiveAnon + inactiveFile],
+    ['Active(anon)', activeAnon],
+    ['Inactive(anon)', inactiveAnon],
+    ['Active(file)', activeFile],
+    ['Inactive(file)', inactiveFile],
     ['Unevictable', locked],
     ['Mlocked', locked],
     ['SwapTotal', system.totalSwapPages],
-    ['SwapFree', Math.max(0, system.totalSwapPages - swapUsed)],
+    ['SwapFree', Math.max(0, system.totalSwapPages - swapUsed(system))],
     ['Zswap', 0],
     ['Zswapped', 0],
     ['Dirty', stat.node[NR_FILE_DIRTY]],
@@ -149,11 +153,15 @@ function line(name: string, value: number, unit: string): string {
   return `${`${name}:`.padEnd(15)} ${String(value).padStart(8)}${unit}\n`;
 }
 
-/** Entries of all address spaces that are swapped out. */
-function swapEntries(system: System): number {
-  let n = 0;
-  for (const mm of system.mms) n += mm.rss[MM_SWAPENTS];
-  return n;
+/** Pages of the LRU lists: inactive and active anonymous, inactive and active file pages. */
+function lruLengths(system: System): number[] {
+  const { lru } = system.machine;
+  const lists = [LRU_INACTIVE_ANON, LRU_ACTIVE_ANON, LRU_INACTIVE_FILE, LRU_ACTIVE_FILE];
+  return lists.map((list) => lru.length(list));
+}
+
+function swapUsed(system: System): number {
+  return system.swap instanceof Swap ? system.swap.area.used : 0;
 }
 
 function swapCached(system: System): number {
@@ -178,7 +186,7 @@ export function procVmstat(system: System): string {
 }
 
 function vmstatValues(system: System): Map<string, number> {
-  const { alloc, booted, slab, stat } = system.machine;
+  const { alloc, booted, compaction, slab, stat } = system.machine;
   const values = new Map<string, number>(stat.entries());
   const add = (name: string, n: number): void => {
     values.set(name, (values.get(name) ?? 0) + n);
@@ -192,8 +200,11 @@ function vmstatValues(system: System): Map<string, number> {
   }
   const use = memoryUse(system);
   const locked = stat.node[NR_MLOCK];
-  values.set('nr_inactive_anon', Math.max(0, use.anon + stat.node[NR_SHMEM] - locked));
-  values.set('nr_inactive_file', Math.max(0, use.file - stat.node[NR_SHMEM]));
+  const [inactiveAnon, activeAnon, inactiveFile, activeFile] = lruLengths(system);
+  values.set('nr_inactive_anon', inactiveAnon);
+  values.set('nr_active_anon', activeAnon);
+  values.set('nr_inactive_file', inactiveFile);
+  values.set('nr_active_file', activeFile);
   values.set('nr_unevictable', locked);
   values.set('nr_mlock', locked);
   values.set('nr_slab_reclaimable', slab.reclaimablePages);
@@ -201,7 +212,10 @@ function vmstatValues(system: System): Map<string, number> {
   values.set('nr_kernel_stack', use.stacks * 4);
   values.set('nr_page_table_pages', use.pageTables);
   values.set('nr_swapcached', swapCached(system));
-  values.set('allocstall_normal', alloc.walk.nrStall);
+  values.set('compact_migrate_scanned', compaction.migrateScanned);
+  values.set('compact_free_scanned', compaction.freeScanned);
+  values.set('pgmigrate_success', compaction.pagesMigrated);
+  values.set('pgmigrate_fail', compaction.migrateFailed);
   return values;
 }
 
