@@ -1,7 +1,12 @@
 // `pagewalk bench [NAME…]`: the benchmarks, as ratios against yardsticks measured in the same run.
+//
+// Each benchmark runs in a process of its own, for what one does to the compiler's knowledge and to
+// the heap weighs on the next (a TLB miss is a third slower after a benchmark of hits).
 
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import colours from 'picocolors';
 import { InputError } from '../../kernel/index.ts';
 import { measure, measureFigure, type BenchResult } from '../bench/bench.ts';
@@ -11,7 +16,11 @@ import { Yardsticks } from '../bench/yardsticks.ts';
 interface Options {
   readonly json: boolean;
   readonly slices: number;
+  /** In this process: one benchmark, by its whole name. */
+  readonly here: boolean;
 }
+
+const CLI = fileURLToPath(new URL('../cli.js', import.meta.url));
 
 export function register(program: Command): void {
   program
@@ -20,37 +29,55 @@ export function register(program: Command): void {
     .argument('[name...]', 'those whose names begin so (default: all)')
     .option('--slices <n>', 'slices of each path and yardstick, at least 5', parseSlices, 9)
     .option('--json', 'JSON lines on standard output', false)
+    .addOption(new Option('--here', 'in this process').default(false).hideHelp())
     .action(bench);
 }
 
 async function bench(names: string[], options: Options): Promise<void> {
   const wanted = (c: { readonly name: string }): boolean =>
-    names.length === 0 || names.some((name) => c.name.startsWith(name));
+    names.length === 0 ||
+    names.some((name) => (options.here ? c.name === name : c.name.startsWith(name)));
   const chosen = [...cases, ...figures].filter(wanted);
   if (chosen.length === 0) {
     const all = [...cases, ...figures].map((c) => c.name).join(' ');
     throw new InputError('', `no benchmark is named ${names.join(' ')}: there are ${all}`);
   }
-  const yardsticks = new Yardsticks();
-  if (yardsticks.missing !== undefined) {
-    process.stderr.write(`no yardsticks: ${yardsticks.missing}; rates alone\n`);
+  const { missing } = new Yardsticks();
+  if (missing !== undefined && !options.here) {
+    process.stderr.write(`no yardsticks: ${missing}; rates alone\n`);
   }
   const results: BenchResult[] = [];
+  for (const { name } of chosen) {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name} …`);
+    const result = options.here ? await runHere(name, options.slices) : runApart(name, options);
+    results.push(result);
+    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  }
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  if (!options.json) process.stdout.write(`${tableOf(results)}\n`);
+}
+
+/** One benchmark in a process of its own. */
+function runApart(name: string, options: Options): BenchResult {
+  const args = [CLI, 'bench', name, '--here', '--json', '--slices', String(options.slices)];
+  const text = execFileSync(process.execPath, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return JSON.parse(text) as BenchResult;
+}
+
+async function runHere(name: string, slices: number): Promise<BenchResult> {
+  const figure = figures.find((f) => f.name === name);
+  if (figure !== undefined) return measureFigure(figure);
+  const path = cases.find((c) => c.name === name);
+  if (path === undefined) throw new InputError('', `no benchmark is named ${name}`);
+  const yardsticks = new Yardsticks();
   try {
-    for (const c of chosen) {
-      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${c.name} …`);
-      const result =
-        'measure' in c
-          ? await measureFigure(c)
-          : await measure(c, (name) => yardsticks.slice(name), options.slices);
-      results.push(result);
-      if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-    }
+    return await measure(path, (slice) => yardsticks.slice(slice), slices);
   } finally {
-    if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
     yardsticks.close();
   }
-  if (!options.json) process.stdout.write(`${tableOf(results)}\n`);
 }
 
 function tableOf(results: readonly BenchResult[]): string {
