@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   export: () => import('./commands/export.ts'),
   fsck: () => import('./commands/fsck.ts'),
   owner: () => import('./commands/owner.ts'),
+  record: () => import('./commands/record.ts'),
   replace: () => import('./commands/replace.ts'),
   replay: () => import('./commands/replay.ts'),
   run: () => import('./commands/run.ts'),

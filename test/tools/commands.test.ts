@@ -121,6 +121,21 @@ describe('pagewalk', () => {
     expect(out.match(/: sound$/gm)).toHaveLength(2);
   });
 
+  test('record makes a recording that replays, or says what it needs', () => {
+    const [folder, remove] = scratch();
+    const path = join(folder, 'r.gz');
+    const { code, err } = pagewalk('record', '-o', path, '--', process.execPath, '--version');
+    if (code === 0) {
+      const replayed = pagewalk('replay', path);
+      expect(replayed.code, replayed.err).toBe(0);
+      expect(replayed.out).toMatch(/1 processes|[2-9]\d* processes/);
+    } else {
+      expect(code).toBe(2);
+      expect(err).toMatch(/record needs|recorded nothing/);
+    }
+    remove();
+  });
+
   test('replay --json prints JSON lines and nothing else', () => {
     const { code, out } = pagewalk('replay', '--json', 'pair-hello-go');
     expect(code).toBe(0);
