@@ -92,6 +92,19 @@ describe('strace text', () => {
     expect(records[3]).toMatchObject({ signal: 'SIGSEGV' });
   });
 
+  test('arguments that strace prints in ways of its own', async () => {
+    const records = await parse(
+      'odd.strace',
+      `7 capget({version=V3, pid=7}, {effective=1<<CAP_CHOWN|1<<CAP_KILL, permitted=0}) = 0
+7 read(3<TCP:[1.2.3.4:80->5.6.7.8:99]>, "x)", 2) = 2
+7 odd({a="b, c=3}) = 5
+7 clone3({flags=CLONE_VM|CLONE_THREAD, stack=0x1} => {parent_tid=[8]}, 88) = 8
+`,
+    );
+    expect(records.map((r) => (r.type === 'call' ? r.result : ''))).toEqual(['0', '2', '5', '8']);
+    expect(records[1]).toMatchObject({ args: ['3<TCP:[1.2.3.4:80->5.6.7.8:99]>', '"x)"', '2'] });
+  });
+
   test('without -f, with times', async () => {
     const records = await parse('t.strace', '12:00:01.5 brk(NULL) = 0x5000 <0.00001>\n');
     expect(records[0]).toMatchObject({ task: 1, name: 'brk', result: '0x5000' });

@@ -153,7 +153,7 @@ export function splitArgs(text: string, from: number): { args: string[]; end: nu
     const c = text[i]!;
     if (c === '"') {
       for (i++; i < text.length && text[i] !== '"'; i++) if (text[i] === '\\') i++;
-    } else if (c === '<' && /[0-9D]/.test(text[i - 1] ?? '')) {
+    } else if (c === '<' && text[i + 1] !== '<' && /[0-9D]/.test(text[i - 1] ?? '')) {
       // A descriptor's file: 3</etc/passwd>, AT_FDCWD</>; the name ends at `>` and , ) or blank.
       const end = fileNameEnd(text, i);
       if (end < 0) return { args, end: -1 };

@@ -25,6 +25,8 @@ const SIGNAL = /^--- (SIG[A-Z0-9_+]+) \{(.*)\} ---$/;
 const ENDED = /^\+\+\+ (?:exited with (\d+)|killed by (\S+).*) \+\+\+$/;
 const PASSED_OVER =
   /^(strace: |--- stopped by |\+\+\+ superseded by |Process \d+ (attached|detached))/;
+/** Calls whose arguments must be understood. */
+const MEMORY = /^(mmap|munmap|mremap|mprotect|madvise|brk|mlock|clone3?|execve)/;
 const MAKES_TASK = /^(clone3?|fork|vfork)$/;
 
 /** A call whose text stopped at `<unfinished ...>`: its text so far, its line, its place. */
@@ -96,7 +98,13 @@ class StraceParser {
 
   private call(at: LineCursor, task: number, from: number, begun: Unfinished | undefined): void {
     const name = CALL.exec(at.text.slice(from))![1]!;
-    const { args, end } = splitArgs(at.text, from + name.length + 1);
+    let { args, end } = splitArgs(at.text, from + name.length + 1);
+    if (end < 0 && !MEMORY.test(name)) {
+      // Some call that strace prints in a way of its own: its arguments do not matter here.
+      args = [];
+      end = /\)\s+= (?=[^=]*$)/.exec(at.text)?.index ?? -1;
+      if (end >= 0) end++;
+    }
     if (end < 0) at.fail(at.text.length, 'the end of the arguments, ")"');
     const result = RESULT.exec(at.text.slice(end));
     if (result === null) at.fail(end, '"=" and the result');
