@@ -1,8 +1,9 @@
 // Page cache of one file: (index in the file) -> frame.
 //
 // A radix tree of one level: chunks of 64 slots, found by index / 64. A slot holds pfn + 1, so that
-// a new chunk is empty; or -shadow, where a page was that reclaim took (workingset.c). A folio of several pages has a slot for each of its pages. The cache holds
-// one reference on the head for each page of a folio.
+// a new chunk is empty; or -shadow, where a page was that reclaim took (workingset.c). A folio of
+// several pages has a slot for each of its pages. The cache holds one reference on the head for
+// each page of a folio.
 // Invariants (check()): nrPages counts the filled slots; each cached frame's record says this
 // cache's owner id and its index, and has a reference.
 // Source: Linux 6.18 mm/filemap.c, include/linux/xarray.h (struct address_space's i_pages).

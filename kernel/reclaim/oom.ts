@@ -25,7 +25,9 @@ export interface OomCandidate {
 
 export const OOM_SCORE_ADJ_MIN = -1000;
 
-/** Points of a process; NaN where it must not be killed. @param totalPages RAM and swap in pages. */
+/**
+ * Points of a process; NaN where it must not be killed. @param totalPages RAM and swap in pages.
+ */
 export function badness(task: OomCandidate, totalPages: number): number {
   if (task.scoreAdj === OOM_SCORE_ADJ_MIN) return NaN;
   const points =

@@ -59,7 +59,9 @@ export class TwoList implements ReplacementPolicy {
   /** Pages that came back, and those of them that started active, by kind (workingset_*). */
   readonly refaults = new Float64Array(2);
   readonly activated = new Float64Array(2);
-  /** Pages that went from the active to the inactive lists (pgdeactivate), and back (pgactivate). */
+  /**
+   * Pages that went from the active to the inactive lists (pgdeactivate), and back (pgactivate).
+   */
   deactivations = 0;
   activations = 0;
   /** Pages that were looked at on inactive lists (pgscan). */
@@ -176,7 +178,9 @@ export class TwoList implements ReplacementPolicy {
     return (age << 1) | ((flags & PG_workingset) !== 0 ? 1 : 0) | (1 << (AGE_BITS + 1));
   }
 
-  /** Remembers how many returned pages started active: more by next time means a new working set. */
+  /**
+   * Remembers how many returned pages started active: more by next time means a new working set.
+   */
   endReclaim(): void {
     this.activatedBefore.set(this.activated);
     this.force = false;

@@ -1,4 +1,5 @@
-// What Go's language and library allocate: strings, slices that grow by append, builders, formatting.
+// What Go's language and library allocate: strings, slices that grow by append, builders,
+// formatting.
 //
 // Contents are the host's; one word in each 512 bytes is stored, so that pages are touched as the
 // program touches them.

@@ -3,11 +3,13 @@
 // Keys are looked up on the host; where entries lie, which groups and buckets there are, when they
 // grow and what is allocated for it is the real map's, and key and value pointers are stored there.
 //
-//   swiss (go1.24+)   a group is 8 control bytes and 8 slots of 24 bytes; up to 8 entries live in one
+//   swiss (go1.24+)   a group is 8 control bytes and 8 slots of 24 bytes; up to 8 entries live in
+//   one
 //                     group, more in tables of 16 to 1024 slots behind a directory; a table that is
 //                     7/8 full doubles, or splits in two when it has 1024
 //
-//   buckets           a bucket is 8 tophash bytes, 8 keys, 8 values and an overflow pointer, 208 bytes;
+//   buckets           a bucket is 8 tophash bytes, 8 keys, 8 values and an overflow pointer, 208
+//   bytes;
 //                     at 6.5 entries a bucket the array doubles, and moves bucket by bucket
 //
 // Source: Go 1.26.8 src/internal/runtime/maps (map.go, table.go, group.go); Go 1.19.8
@@ -465,7 +467,9 @@ class BucketMap implements GoMap {
     prog.set(this.field(3), 0);
   }
 
-  /** A place in the key's bucket, with another overflow bucket if it must. @returns the key slot. */
+  /**
+   * A place in the key's bucket, with another overflow bucket if it must. @returns the key slot.
+   */
   private place(chains: typeof this.chains, h: number, key: string): number {
     const chain = chains[h & (chains.length - 1)];
     let i = chain.keys.indexOf(null);

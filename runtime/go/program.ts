@@ -1,9 +1,9 @@
 // A Go program as it runs: one goroutine with its stack, a clock, and collections that go on beside
 // it as processors and the pacer allow.
 //
-// The clock is of emulated nanoseconds: what the program says its work takes, and allocation. While a
-// mark is going on, a quarter of the processors' time goes to it, and what idle processors have; the
-// background sweeper gets its turn every 10 ms with one processor, at once with more.
+// The clock is of emulated nanoseconds: what the program says its work takes, and allocation. While
+// a mark is going on, a quarter of the processors' time goes to it, and what idle processors have;
+// the background sweeper gets its turn every 10 ms with one processor, at once with more.
 //
 //   stack    | caller's slots | ... | slots of this call |     grows by copying to twice the size
 //

@@ -117,8 +117,8 @@ export class ObjectCore {
 
   // the allocator's two domains, which pymalloc serves alike -----------------------------------
 
-  /** With the 8-byte alignment of 2.7 heads could cross a page: sizes are rounded up to 16 there, so
-   * that no object does (a departure; classes of odd multiples of 8 stay unused by objects). */
+  /** With the 8-byte alignment of 2.7 heads could cross a page: sizes are rounded up to 16 there,
+   * so that no object does (a departure; classes of odd multiples of 8 stay unused by objects). */
   private rounded(bytes: number): number {
     return this.profile.alignShift === 4 ? bytes : (bytes + 15) & -16;
   }
