@@ -29,7 +29,7 @@ describe('raw scripts', () => {
   test('numbers, ranges and comments are read', () => {
     const [a, b] = parseRaw('t', '# topic: x\na[9..0:3] = calloc(0x10, 2K) # why\n\nfree(a[9])');
     expect(a).toMatchObject({ line: 2, call: 'calloc', count: 16, bytes: 2048 });
-    expect([...(a?.name?.indices ?? [])]).toEqual([9, 6, 3, 0]);
+    expect([...(a.name?.indices ?? [])]).toEqual([9, 6, 3, 0]);
     expect(b).toMatchObject({ line: 4, call: 'free' });
   });
 });
