@@ -3,7 +3,6 @@
 import type { Command } from 'commander';
 import { KernelBug } from '../../kernel/errors.ts';
 import { fsckKernel } from '../../kernel/fsck.ts';
-import { fsckKernel } from '../../kernel/fsck.ts';
 import { fsckSystem } from '../../userspace/fsck.ts';
 import type { System } from '../../userspace/system.ts';
 import { recordingPath } from '../examples.ts';
