@@ -34,22 +34,25 @@ export interface BenchCase {
   make(size: Size): Subject;
 }
 
-/** A figure of its own kind: milliseconds, bytes; less is better. */
+/** A figure of its own kind: milliseconds, bytes; less is better unless it says otherwise. */
 export interface FigureCase {
   readonly name: string;
   readonly what: string;
   readonly unit: string;
   readonly goal: number;
   readonly stretch: number;
-  measure(): Promise<number>;
+  /** More is better. */
+  readonly more?: boolean;
+  /** Null where this host cannot. */
+  measure(): Promise<number | null>;
 }
 
 export interface BenchResult {
   readonly name: string;
   readonly what: string;
   readonly unit: string;
-  /** Operations per second, best slice; or the figure. */
-  readonly value: number;
+  /** Operations per second, best slice; or the figure, null where it could not be taken. */
+  readonly value: number | null;
   readonly yardstick: number | null;
   readonly ratio: number | null;
   readonly goal: number | null;
@@ -107,7 +110,8 @@ export async function measureFigure(figure: FigureCase): Promise<BenchResult> {
     value,
     yardstick: null,
     ratio: null,
-    reached: value <= figure.goal,
+    reached:
+      value === null ? null : figure.more === true ? value >= figure.goal : value <= figure.goal,
     scatter: null,
     checksum: null,
   };

@@ -4,6 +4,7 @@ import * as alloc from './alloc.bench.ts';
 import type { BenchCase, FigureCase } from './bench.ts';
 import * as boot from './boot.bench.ts';
 import * as kernel from './kernel.bench.ts';
+import * as lackey from './lackey.bench.ts';
 import * as mmu from './mmu.bench.ts';
 import * as replace from './replace.bench.ts';
 
@@ -13,4 +14,4 @@ export const cases: readonly BenchCase[] = [
   ...alloc.cases,
   ...replace.cases,
 ];
-export const figures: readonly FigureCase[] = [...boot.figures];
+export const figures: readonly FigureCase[] = [...lackey.figures, ...boot.figures];

@@ -81,6 +81,7 @@ async function runHere(name: string, slices: number): Promise<BenchResult> {
 }
 
 function tableOf(results: readonly BenchResult[]): string {
+  const lessIsBetter = new Set(figures.filter((f) => f.more !== true).map((f) => f.name));
   const table = new Table({
     head: ['path', 'here', 'yardstick', 'ratio', 'goal', ''],
     colAligns: ['left', 'right', 'right', 'right', 'right', 'left'],
@@ -88,12 +89,13 @@ function tableOf(results: readonly BenchResult[]): string {
   });
   for (const r of results) {
     const ratio = r.ratio === null ? '' : r.ratio.toFixed(2);
-    const sign = r.yardstick === null && r.reached !== null ? '≤' : '≥';
+    const sign = lessIsBetter.has(r.name) ? '≤' : '≥';
     const goal = r.goal === null ? '' : `${sign} ${r.goal}`;
     const other = r.yardstick === null ? '' : short(r.yardstick);
     const verdict =
       r.reached === null ? '' : r.reached ? colours.green('reached') : colours.red('missed');
-    const figure = r.unit.endsWith('/s') ? short(r.value) : r.value.toFixed(1);
+    const rate = r.unit.endsWith('/s');
+    const figure = r.value === null ? 'no' : rate ? short(r.value) : r.value.toFixed(1);
     table.push([r.name, `${figure} ${r.unit}`, other, ratio, goal, verdict]);
   }
   return table.toString();
