@@ -21,6 +21,7 @@ import {
   ramFrames,
   splitNodes,
 } from './memory_map.ts';
+import { MIGRATE_MOVABLE } from './migrate_type.ts';
 import { MemMap, STRUCT_PAGE_SIZE } from './page.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PhysMem } from './physmem.ts';
@@ -246,10 +247,11 @@ export function zoneSpans(ram: readonly PfnRange[], nrNodes: number, movable: nu
 function claimBlocks(tables: FreeTables, zone: Zone): void {
   const first = Math.floor(zone.startPfn / MAX_BLOCK_PAGES);
   const last = Math.floor((zone.endPfn - 1) / MAX_BLOCK_PAGES);
-  if (tables.zoneOfBlock[first] !== 0 || tables.zoneOfBlock[last] !== 0) {
+  if (tables.blockInfo[first * 2] !== 0 || tables.blockInfo[last * 2] !== 0) {
     throw new InputError('', 'nodes must start and end at multiples of 4 MiB');
   }
-  tables.zoneOfBlock.fill(zone.number + 1, first, last + 1);
+  const info = ((zone.number + 1) << 3) | MIGRATE_MOVABLE;
+  tables.blockInfo.fill(info, first * 2, (last + 1) * 2);
 }
 
 /** Gives unreserved RAM to the zones, low addresses first (memblock_free_all()). */

@@ -44,6 +44,8 @@ export const MAX_BLOCK_PAGES = 1 << MAX_ORDER;
 export const NR_PCP_LISTS = 11;
 /** Words of a CPU's state in FreeTables.pcpState: one cache line. */
 export const PCP_STATE = 16;
+/** Words at the start of FreeTables.hot: four for each value of gfp's lowest five bits. */
+export const FAST_WORDS = 128;
 
 /** What the free lists of all zones share: tables about the whole of RAM. */
 export class FreeTables {
@@ -54,10 +56,13 @@ export class FreeTables {
   readonly blocks: PageLists;
   /** 1 where the block of the largest order is free as a whole. */
   readonly blockFree: Uint8Array;
-  /** Migrate type of each pageblock. */
-  readonly blockTypes: Uint8Array;
-  /** Number of the zone (its place in PageAllocator.zones) of each such block, plus 1; 0: none. */
-  readonly zoneOfBlock: Uint8Array;
+  /** Of each pageblock: number of its zone plus 1 (0: none), shifted by 3, and its migrate type. */
+  readonly blockInfo: Uint16Array;
+  /**
+   * What the allocator's fast paths look at, close together: FAST_WORDS of their own, free frames
+   * of each zone, state of each CPU's lists. `freePages` and `pcpState` are views of it.
+   */
+  readonly hot: Int32Array;
   /** Free frames of each zone, by its number: those in buddy lists (NR_FREE_PAGES). */
   readonly freePages: Int32Array;
   /** State of each CPU's lists of each zone, PCP_STATE words each, see pcp.ts. */
@@ -74,17 +79,28 @@ export class FreeTables {
     this.lists = PageLists.ofFrames(pages);
     this.blocks = new PageLists(new Int32Array(2 * nrBlocks), 2, 0);
     this.blockFree = new Uint8Array(nrBlocks);
-    this.blockTypes = new Uint8Array(nrBlocks * 2).fill(MIGRATE_MOVABLE);
-    this.zoneOfBlock = new Uint8Array(nrBlocks);
+    this.blockInfo = new Uint16Array(nrBlocks * 2);
     this.nrCpus = nrCpus;
-    this.freePages = new Int32Array(nrZones);
-    this.pcpState = new Int32Array(nrZones * nrCpus * PCP_STATE);
+    const pcpBase = FAST_WORDS + Math.ceil(nrZones / PCP_STATE) * PCP_STATE;
+    this.hot = new Int32Array(pcpBase + nrZones * nrCpus * PCP_STATE);
+    this.freePages = this.hot.subarray(FAST_WORDS, pcpBase);
+    this.pcpState = this.hot.subarray(pcpBase);
     this.firstPcpList = this.lists.make(nrZones * nrCpus * NR_PCP_LISTS);
   }
 
   /** Migrate type of the pageblock that `pfn` is in. */
   typeOf(pfn: number): number {
-    return this.blockTypes[pfn >> PAGEBLOCK_ORDER];
+    return this.blockInfo[pfn >> PAGEBLOCK_ORDER] & 7;
+  }
+
+  setType(pfn: number, type: number): void {
+    const block = pfn >> PAGEBLOCK_ORDER;
+    this.blockInfo[block] = (this.blockInfo[block] & ~7) | type;
+  }
+
+  /** Number of the zone that a frame is in; -1 for none. */
+  zoneAt(pfn: number): number {
+    return (this.blockInfo[pfn >> PAGEBLOCK_ORDER] >> 3) - 1;
   }
 
   /** Whether `pfn` starts a free block, and of which order; -1 where it does not. */
@@ -211,16 +227,16 @@ export class Buddy {
     if ((words[pfn * PAGE_RECORD] & PG_buddy) !== 0 || tables.blockFree[pfn >> MAX_ORDER] !== 0) {
       throw new KernelBug(`release: frame ${pfn} is free already`);
     }
-    const type = tables.blockTypes[pfn >> PAGEBLOCK_ORDER];
+    const type = tables.typeOf(pfn);
     while (order < MAX_ORDER) {
       const buddy = pfn ^ (1 << order);
       const at = buddy * PAGE_RECORD;
       if ((words[at] & PG_buddy) === 0 || words[at + PAGE_PRIVATE] !== order) break;
       if (order >= PAGEBLOCK_ORDER) {
-        const other = tables.blockTypes[buddy >> PAGEBLOCK_ORDER];
+        const other = tables.typeOf(buddy);
         if (other !== type && !(isMergeable(type) && isMergeable(other))) break;
         this.unlink(buddy, order, other);
-        tables.blockTypes[buddy >> PAGEBLOCK_ORDER] = type;
+        tables.setType(buddy, type);
       } else this.unlink(buddy, order, type);
       pfn &= buddy; // the merged block starts at the lower of the two
       order++;

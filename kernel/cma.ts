@@ -7,7 +7,7 @@
 // Invariant (check()): the frames that `used` marks are taken; all others are the allocator's.
 // Source: Linux 6.18 mm/cma.c cma_alloc(), cma_release(), cma_activate_area().
 
-import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy.ts';
+import { PAGEBLOCK_PAGES } from './buddy.ts';
 import type { Compaction } from './compaction.ts';
 import { InputError, assert } from './errors.ts';
 import { MIGRATE_CMA } from './migrate_type.ts';
@@ -45,7 +45,7 @@ export class CmaArea {
       const type = alloc.tables.typeOf(pfn);
       zone.buddy.unlink(pfn, MAX_ORDER, type);
       for (let p = pfn; p < pfn + size; p += PAGEBLOCK_PAGES) {
-        alloc.tables.blockTypes[p >> PAGEBLOCK_ORDER] = MIGRATE_CMA;
+        alloc.tables.setType(p, MIGRATE_CMA);
       }
       zone.buddy.link(pfn, MAX_ORDER, MIGRATE_CMA, true);
     }

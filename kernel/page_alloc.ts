@@ -14,7 +14,7 @@
 // rmqueue(), __alloc_pages_slowpath(). Per-CPU lists as in 6.1 (pcp.ts). Not modelled: cpusets;
 // throttling.
 
-import { type FreeTables, PCP_STATE } from './buddy.ts';
+import { FAST_WORDS, type FreeTables, PCP_STATE } from './buddy.ts';
 import { KernelBug, assert } from './errors.ts';
 import { __GFP_ACCOUNT, __GFP_COMP, __GFP_ZERO } from './gfp.ts';
 import {
@@ -53,7 +53,7 @@ import {
 import type { PhysMem } from './physmem.ts';
 import type { FrameAllocator, PageAccounting } from './ports.ts';
 import { Trace, mm_page_alloc, mm_page_free } from './trace.ts';
-import { MAX_ORDER, NO_PFN, type Pfn } from './types.ts';
+import { NO_PFN, type Pfn } from './types.ts';
 import { WMARK_LOW, type Zone } from './zone.ts';
 import { ZoneWalk } from './zone_walk.ts';
 import { type ZoneLists, gfpZone } from './zonelist.ts';
@@ -102,15 +102,13 @@ export class PageAllocator implements FrameAllocator {
   private currentCpu = 0;
   private readonly nodeOfCpu: Int32Array;
   private readonly words: Int32Array;
-  private readonly zoneOfBlock: Uint8Array;
-  private readonly blockTypes: Uint8Array;
-  private readonly freeOfZone: Int32Array;
-  private readonly state: Int32Array;
-  /** FAST words for each value of the lowest five bits of gfp, for the current CPU. */
-  private readonly fast = new Int32Array(32 * FAST);
+  private readonly blockInfo: Uint16Array;
+  /** FreeTables.hot: FAST words for each value of gfp's lowest five bits, and so on. */
+  private readonly hot: Int32Array;
   /** State of the current CPU's lists in zone 0, and the distance to the next zone's. */
   private cpuState = 0;
   private readonly zoneStride: number;
+  private readonly pcpBase: number;
   private ring: Int32Array;
 
   /** @param lists zones of each node in the order of fallback. */
@@ -128,10 +126,9 @@ export class PageAllocator implements FrameAllocator {
     this.lists = lists;
     this.nodeOfCpu = nodeOfCpu;
     this.words = tables.pages.words;
-    this.zoneOfBlock = tables.zoneOfBlock;
-    this.blockTypes = tables.blockTypes;
-    this.freeOfZone = tables.freePages;
-    this.state = tables.pcpState;
+    this.blockInfo = tables.blockInfo;
+    this.hot = tables.hot;
+    this.pcpBase = tables.hot.length - tables.pcpState.length;
     this.ring = tables.ring;
     this.walk = new ZoneWalk(zones, lists, () => this.updateLimits());
     this.zoneStride = tables.nrCpus * PCP_STATE;
@@ -157,9 +154,9 @@ export class PageAllocator implements FrameAllocator {
 
   /** The zone that a frame of RAM belongs to. */
   zoneOf(pfn: number): Zone {
-    const number = this.zoneOfBlock[pfn >> MAX_ORDER];
-    if (number === 0) throw new KernelBug(`frame ${pfn} is in no zone`);
-    return this.zones[number - 1];
+    const number = this.tables.zoneAt(pfn);
+    if (number < 0) throw new KernelBug(`frame ${pfn} is in no zone`);
+    return this.zones[number];
   }
 
   /** Frames a zone handed out and took back since boot. */
@@ -176,22 +173,23 @@ export class PageAllocator implements FrameAllocator {
   updateLimits(): void {
     const cpu = this.currentCpu;
     const node = this.nodeOfCpu[cpu];
-    this.cpuState = cpu * PCP_STATE;
+    this.cpuState = this.pcpBase + cpu * PCP_STATE;
     this.ring = this.tables.ring;
     for (let bits = 0; bits < 32; bits++) {
       const at = bits * FAST;
       const classzone = gfpZone(bits);
       const zone = this.lists.of(node, classzone).at(0);
-      this.fast[at + FAST_LIMIT] = 2 ** 31 - 1;
+      this.hot[at + FAST_LIMIT] = 2 ** 31 - 1;
       if (zone === undefined) continue;
       const type = Math.min(migrateTypeOf(bits), MIGRATE_RECLAIMABLE);
-      this.fast[at + FAST_ZONE] = zone.number;
-      this.fast[at + FAST_STATE] = zone.pcp[cpu].at;
-      this.fast[at + FAST_RING] = zone.pcp[cpu].at + PCP_RINGS + type * RING_WORDS;
+      this.hot[at + FAST_ZONE] = FAST_WORDS + zone.number;
+      const pcp = this.pcpBase + zone.pcp[cpu].at;
+      this.hot[at + FAST_STATE] = pcp;
+      this.hot[at + FAST_RING] = pcp + PCP_RINGS + type * RING_WORDS;
       if (this.accounting !== null) continue; // charged on the slow path
       if (zone.node !== node) continue; // remote memory is counted on the slow path
       const reserved = zone.protection[classzone] + zone.highAtomic + zone.cma;
-      this.fast[at + FAST_LIMIT] = zone.mark(WMARK_LOW) + reserved;
+      this.hot[at + FAST_LIMIT] = zone.mark(WMARK_LOW) + reserved;
     }
   }
 
@@ -201,21 +199,20 @@ export class PageAllocator implements FrameAllocator {
    */
   alloc(gfp: number, order: number): Pfn {
     if (order === 0) {
-      const fast = this.fast;
-      const state = this.state;
+      const hot = this.hot;
       const key = (gfp & 31) * FAST;
-      const ring = fast[key + FAST_RING];
-      const top = state[ring + TOP];
+      const ring = hot[key + FAST_RING];
+      const top = hot[ring + TOP];
       if (
-        top !== state[ring + BOTTOM] &&
+        top !== hot[ring + BOTTOM] &&
         !this.trace.on &&
-        this.freeOfZone[fast[key + FAST_ZONE]] > fast[key + FAST_LIMIT]
+        hot[hot[key + FAST_ZONE]] > hot[key + FAST_LIMIT]
       ) {
         // PerCpuPages.pop() and prepare() by hand
-        const pcp = fast[key + FAST_STATE];
-        const pfn = this.ring[state[ring + BASE] + ((top - 1) & state[pcp + MASK])];
-        state[ring + TOP] = top - 1;
-        state[pcp + OUT]++;
+        const pcp = hot[key + FAST_STATE];
+        const pfn = this.ring[hot[ring + BASE] + ((top - 1) & hot[pcp + MASK])];
+        hot[ring + TOP] = top - 1;
+        hot[pcp + OUT]++;
         const at = pfn * RECORD;
         this.words[at + FLAGS] = 0;
         this.words[at + REFCOUNT] = 1;
@@ -233,11 +230,12 @@ export class PageAllocator implements FrameAllocator {
    */
   free(pfn: Pfn, order: number): void {
     const words = this.words;
-    const state = this.state;
+    const hot = this.hot;
     const at = pfn * RECORD;
-    const zone = this.zoneOfBlock[pfn >> 10] - 1;
+    const info = this.blockInfo[pfn >> 9];
+    const zone = (info >> 3) - 1;
     if ((words[at] & SPECIAL) !== 0 || zone < 0) this.freeSpecial(pfn, order, zone);
-    const type = this.blockTypes[pfn >> 9];
+    const type = info & 7;
     if (order > 0 || type > 2 || this.trace.on) {
       this.freeSlow(pfn, order, type, this.zones[zone]);
       return;
@@ -245,18 +243,18 @@ export class PageAllocator implements FrameAllocator {
     // PerCpuPages.push() by hand
     const pcp = this.cpuState + zone * this.zoneStride;
     const ring = pcp + RINGS + type * 3;
-    const top = state[ring + TOP];
-    this.ring[state[ring + BASE] + (top & state[pcp + MASK])] = pfn;
-    state[ring + TOP] = top + 1;
-    const into = (state[pcp + IN] + 1) | 0;
-    state[pcp + IN] = into;
+    const top = hot[ring + TOP];
+    this.ring[hot[ring + BASE] + (top & hot[pcp + MASK])] = pfn;
+    hot[ring + TOP] = top + 1;
+    const into = (hot[pcp + IN] + 1) | 0;
+    hot[pcp + IN] = into;
     words[at + FLAGS] = ON_PCP;
     words[at + REFCOUNT] = 0;
     words[at + MAPCOUNT] = 0;
     words[at + OWNER] = 0;
     words[at + INDEX] = 0;
     words[at + PRIVATE] = 0;
-    if (((into - state[pcp + OUT]) | 0) >= state[pcp + HIGH]) {
+    if (((into - hot[pcp + OUT]) | 0) >= hot[pcp + HIGH]) {
       this.zones[zone].pcp[this.currentCpu].shrink();
     }
   }

@@ -146,7 +146,7 @@ function isMovable(words: Int32Array, pfn: number): boolean {
  */
 export function moveFreeBlocks(zone: Zone, start: number, from: number, to: number): void {
   const { tables } = zone.buddy;
-  tables.blockTypes[start >> PAGEBLOCK_ORDER] = to;
+  tables.setType(start, to);
   for (let pfn = start; pfn < start + PAGEBLOCK_PAGES;) {
     const order = tables.freeOrder(pfn);
     if (order < 0) {
@@ -161,8 +161,8 @@ export function moveFreeBlocks(zone: Zone, start: number, from: number, to: numb
 }
 
 function setBlockTypes(zone: Zone, pfn: number, frames: number, type: number): void {
-  const { blockTypes } = zone.buddy.tables;
-  for (let p = pfn; p < pfn + frames; p += PAGEBLOCK_PAGES) blockTypes[p >> PAGEBLOCK_ORDER] = type;
+  const { tables } = zone.buddy;
+  for (let p = pfn; p < pfn + frames; p += PAGEBLOCK_PAGES) tables.setType(p, type);
 }
 
 /** Raises the watermarks by a pageblock, up to the limit; false where the zone is too small. */
@@ -180,8 +180,7 @@ export function reserveHighAtomic(zone: Zone, pfn: number, order: number): void 
   if (Math.floor(zone.managed / 100) < PAGEBLOCK_PAGES) return;
   const most = Math.ceil(Math.floor(zone.managed / 100) / PAGEBLOCK_PAGES) * PAGEBLOCK_PAGES;
   if (zone.highAtomic >= most) return;
-  const { blockTypes } = zone.buddy.tables;
-  const type = blockTypes[pfn >> PAGEBLOCK_ORDER];
+  const type = zone.buddy.tables.typeOf(pfn);
   if (type >= MIGRATE_HIGHATOMIC) return;
   if (order < PAGEBLOCK_ORDER) {
     const start = pfn - (pfn & (PAGEBLOCK_PAGES - 1));
