@@ -41,7 +41,8 @@ export class Arenas {
   readonly pageSpan = new Int32Array(MAX_HEAP_BYTES / PAGE_BYTES);
   private readonly sys: Sys;
   private readonly persistent: PersistentAlloc;
-  private readonly recordOf = new Map<number, number>();
+  /** Address of each arena's record, by number (64 MiB of heap, 2^23 words). */
+  private readonly records = new Float64Array(MAX_HEAP_BYTES / ARENA_BYTES);
   private readonly zeroedBase = new Map<number, number>();
   private readonly hintAlloc: FixAlloc;
   private index = 0;
@@ -58,7 +59,7 @@ export class Arenas {
 
   /** Address of the record of the arena that holds heap word `w`. */
   recordAt(w: number): number {
-    return this.recordOf.get(Math.floor(w / (ARENA_BYTES / 8))) ?? 0;
+    return this.records[w >> 23];
   }
 
   /** Number of page `w` >> 10 within its arena. */
@@ -104,7 +105,7 @@ export class Arenas {
     this.list.push(i);
     const index = this.sys.heapBase / ARENA_BYTES + i + ARENA_BIAS;
     this.sys.mem.store64(this.index + index * 8, record);
-    this.recordOf.set(i, record);
+    this.records[i] = record;
     this.zeroedBase.set(i, 0);
   }
 
@@ -120,7 +121,7 @@ export class Arenas {
       if (to > zeroed) {
         this.zeroedBase.set(arena, to);
         const { heapArenaBytes } = this.sys.profile;
-        this.sys.mem.store64((this.recordOf.get(arena) ?? 0) + heapArenaBytes - 8, to);
+        this.sys.mem.store64(this.records[arena] + heapArenaBytes - 8, to);
       }
       at += to - from;
       left -= to - from;
@@ -133,7 +134,7 @@ export class Arenas {
     const first = w / PAGE_WORDS8;
     for (let p = first; p < first + npages; p++) {
       this.pageSpan[p] = s;
-      const arena = this.recordOf.get(Math.floor(p / PAGES_PER_ARENA)) ?? 0;
+      const arena = this.records[p >> 13];
       mem.store64(arena + profile.heapArenaSpans + (p % PAGES_PER_ARENA) * 8, record);
     }
   }

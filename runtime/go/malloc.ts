@@ -15,7 +15,7 @@ import type { Bitmaps } from './mbitmap.ts';
 import { MAX_BITS_IN_SPAN } from './mbitmap.ts';
 import { type AllocStats, type Proc, TINY_SPAN_CLASS } from './mcache.ts';
 import type { Heap } from './mheap.ts';
-import { ctz } from './pallocbits.ts';
+import type { Sys } from './sys.ts';
 import { NO_POINTERS, type TypeTable } from './types.ts';
 
 /** What allocation asks of the collector. */
@@ -44,7 +44,7 @@ export class Malloc {
   private readonly types: TypeTable;
   private readonly stats: AllocStats;
   private readonly gc: AllocGc;
-  private readonly size: Int32Array;
+  private readonly sys: Sys;
   private readonly by8: Uint8Array;
   private readonly by128: Uint8Array;
   private readonly maxSmall: number;
@@ -58,7 +58,7 @@ export class Malloc {
     this.stats = stats;
     this.gc = gc;
     const { profile } = heap.sys;
-    this.size = profile.classes.size;
+    this.sys = heap.sys;
     this.by8 = profile.classes.by8;
     this.by128 = profile.classes.by128;
     this.maxSmall = profile.maxSmallBytes;
@@ -91,36 +91,33 @@ export class Malloc {
 
   /** A slot for 16 to maxSmall bytes without pointers. @returns its heap word. */
   noscan(p: Proc, bytes: number): number {
-    const { spans } = this.heap;
-    const { gc } = this;
-    if (gc.marking) gc.assist(p, bytes);
     const spc = (this.classOf(bytes) << 1) | 1;
-    const s = p.alloc[spc];
-    const lo = spans.cacheLo[s];
-    if (lo !== 0 && p.nextSample === Infinity && !gc.marking) {
-      // The common case, written out: a free slot among the next 32, not the last of its 64.
-      const skip = ctz(lo);
-      const slot = spans.freeindex[s] + skip;
-      if (slot + 1 < spans.nelems[s] && ((slot + 1) & 63) !== 0) {
-        const n = skip + 1;
-        const hi = spans.cacheHi[s];
-        if (n < 32) {
-          spans.cacheLo[s] = (lo >>> n) | (hi << (32 - n));
-          spans.cacheHi[s] = hi >>> n;
+    // The common case: a free slot among the next 32, not the last of its 64 or of its span.
+    const { hot } = p;
+    const at = spc << 3;
+    const lo = hot[at];
+    if (lo !== 0) {
+      const skip = 31 - Math.clz32(lo & -lo);
+      const slot = hot[at + 2] + skip;
+      const next = slot + 1;
+      if (next < hot[at + 3] && (next & 63) !== 0) {
+        const hi = hot[at + 1];
+        if (skip < 31) {
+          hot[at] = (lo >>> (skip + 1)) | (hi << (31 - skip));
+          hot[at + 1] = hi >>> (skip + 1);
         } else {
-          spans.cacheLo[s] = hi;
-          spans.cacheHi[s] = 0;
+          hot[at] = hi;
+          hot[at + 1] = 0;
         }
-        spans.freeindex[s] = slot + 1;
-        spans.freeIndexForScan[s] = slot + 1;
-        spans.allocCount[s]++;
-        this.lastSpan = s;
-        const size = this.size[spc >> 1];
-        const w = spans.start[s] + ((slot * size) >> 3);
-        if (spans.needzero[s] !== 0) this.heap.sys.zeroWords(w, size >> 3);
+        hot[at + 2] = next;
+        hot[at + 7]++;
+        const size = hot[at + 5];
+        const w = hot[at + 4] + slot * size;
+        if (slot >= hot[at + 6]) this.sys.zeroWords(w, size);
         return w;
       }
     }
+    if (this.gc.marking) this.gc.assist(p, bytes);
     return this.slow(p, spc, bytes, bytes, NO_POINTERS);
   }
 
@@ -133,6 +130,7 @@ export class Malloc {
   /** Takes the next slot of a span class, refilling the cache if it must. */
   private slow(p: Proc, spc: number, bytes: number, slotBytes: number, type: number): number {
     const { spans } = this.heap;
+    p.sync(spc);
     let s = p.alloc[spc];
     let slot = spans.nextFreeIndex(s);
     let refilled = false;
@@ -175,6 +173,7 @@ export class Malloc {
     const size = spans.elemsize[s];
     p.nextSample -= size;
     if (p.nextSample < 0) this.gc.sample(p, this.base + w * 8, size);
+    if (spans.spanclass[s] > 1) p.load(spans.spanclass[s]);
     if (refilled) this.gc.testTrigger(p, w);
   }
 
@@ -195,6 +194,7 @@ export class Malloc {
 
   private tinyBlock(p: Proc, bytes: number): number {
     const { spans } = this.heap;
+    p.sync(TINY_SPAN_CLASS);
     let s = p.alloc[TINY_SPAN_CLASS];
     let slot = spans.nextFreeIndex(s);
     let refilled = false;

@@ -11,6 +11,7 @@ import { assert } from '../../kernel/errors.ts';
 import type { Central } from './mcentral.ts';
 import type { Heap } from './mheap.ts';
 import { PageCache } from './mpagecache.ts';
+import { ctz } from './pallocbits.ts';
 import { PAGE_BYTES } from './sys.ts';
 
 /** Counters that MemStats is made of, by size class; index 0 is large objects. */
@@ -45,6 +46,15 @@ export class Proc {
   readonly spanCache: number[] = [];
   /** Cached span by span class; 0 where there is none. */
   readonly alloc: Int32Array;
+  /**
+   * The cached spans once more, HOT words each, for the allocation that needs nothing else:
+   * allocCache lo and hi, freeindex, nelems, start, slot size in heap words, the slot from which on
+   * slots need clearing, and how many were taken since load(). One whose first word is 0 is not in
+   * use. Slots that follow each other are cleared together, ahead of their allocation.
+   */
+  readonly hot: Int32Array;
+  /** Whether hot may be used: not while marking, or while samples are taken. */
+  fast = true;
   /** Heap word of the current tiny block, -1 for none; bytes of it in use. */
   tiny = -1;
   tinyoffset = 0;
@@ -78,12 +88,67 @@ export class Proc {
     this.stats = stats;
     this.live = live;
     this.alloc = new Int32Array(central.length);
+    this.hot = new Int32Array(central.length * HOT);
     this.record = heap.cacheAlloc.alloc();
     this.flushGen = heap.sweepgen;
   }
 
+  /** Takes a cached span's state into hot. */
+  load(spc: number): void {
+    if (!this.fast) return;
+    const { spans } = this.heap;
+    const s = this.alloc[spc];
+    const at = spc * HOT;
+    this.hot[at] = spans.cacheLo[s];
+    this.hot[at + 1] = spans.cacheHi[s];
+    this.hot[at + 2] = spans.freeindex[s];
+    this.hot[at + 3] = spans.nelems[s];
+    this.hot[at + 4] = spans.start[s];
+    this.hot[at + 5] = spans.elemsize[s] / 8;
+    this.hot[at + 6] = spans.needzero[s] === 0 ? MAX_SLOT : this.clearRun(s);
+    this.hot[at + 7] = 0;
+  }
+
+  /** Clears the free slots that follow each other from freeindex on. @returns the slot behind. */
+  private clearRun(s: number): number {
+    const { spans, sys } = this.heap;
+    const lo = ctz(~spans.cacheLo[s]);
+    const first = spans.freeindex[s];
+    const run = lo < 32 ? lo : 32 + ctz(~spans.cacheHi[s]);
+    const end = Math.min(spans.nelems[s], first + run);
+    const words = ((end - first) * spans.elemsize[s]) / 8;
+    if (words > MAX_CLEAR_WORDS) return 0;
+    if (words > 0) sys.zeroWords(spans.slotStart(s, first), words);
+    return end;
+  }
+
+  /** Writes hot back to the span. */
+  sync(spc: number): void {
+    const at = spc * HOT;
+    const { hot } = this;
+    const taken = hot[at + 7];
+    hot[at + 7] = 0;
+    if (taken > 0) {
+      const { spans } = this.heap;
+      const s = this.alloc[spc];
+      spans.cacheLo[s] = hot[at];
+      spans.cacheHi[s] = hot[at + 1];
+      spans.freeindex[s] = hot[at + 2];
+      spans.freeIndexForScan[s] = hot[at + 2];
+      spans.allocCount[s] += taken;
+    }
+    hot[at] = 0;
+  }
+
+  /** Writes all of hot back, and keeps it from being used until `fast` is set again. */
+  syncAll(fast: boolean): void {
+    for (let spc = 0; spc < this.alloc.length; spc++) this.sync(spc);
+    this.fast = fast && this.nextSample === Infinity;
+  }
+
   /** Exchanges the full span of a class for one with a free slot. */
   refill(spc: number): void {
+    this.sync(spc);
     const { spans, sweepgen } = this.heap;
     const old = this.alloc[spc];
     assert(spans.allocCount[old] === spans.nelems[old], 'refill of span with free space remaining');
@@ -133,6 +198,7 @@ export class Proc {
 
   /** Gives all spans back to the central lists, and the tiny block up. */
   releaseAll(): void {
+    this.syncAll(this.fast);
     const { spans, sweepgen } = this.heap;
     let unused = 0;
     for (let spc = 0; spc < this.alloc.length; spc++) {
@@ -163,5 +229,10 @@ export class Proc {
   }
 }
 
+const MAX_SLOT = 0x7fffffff;
+/** As much is cleared at once, in heap words. */
+const MAX_CLEAR_WORDS = 1024;
+/** Words of a class in Proc.hot. */
+export const HOT = 8;
 /** Span class of 16-byte slots without pointers (class 2 in every profile). */
 export const TINY_SPAN_CLASS = 5;

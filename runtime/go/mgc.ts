@@ -123,6 +123,7 @@ export class Gc implements AllocGc {
     this.pacer.startCycle();
     this.phase = GC_MARK;
     this.marking = true;
+    for (const p of this.procs) p.syncAll(false);
     this.prepareRoots();
     for (const p of this.procs) {
       p.assistBytes = 0;
@@ -205,6 +206,7 @@ export class Gc implements AllocGc {
     for (const p of this.procs) p.scanAlloc = 0;
     pacer.resetLive(marker.bytesMarked);
     this.phase = GC_OFF;
+    for (const p of this.procs) p.syncAll(true);
     this.sweep.begin();
     this.scavenger.lastHeapInUse = heap.sys.stat[S_INUSE];
     this.commit();

@@ -38,7 +38,6 @@ const R_ALLOC_BITS = 64;
 const R_MARK_BITS = 72;
 const R_SWEEPGEN = 88;
 const R_ALLOC_COUNT = 96;
-const R_CLASS = 98;
 const R_STATE = 99;
 const R_NEEDZERO = 100;
 const R_ELEMSIZE = 104;
@@ -204,19 +203,40 @@ export class SpanTable {
   store(s: number): void {
     const { mem } = this.sys;
     const r = this.record[s];
-    mem.store64(r + R_START, this.sys.addressOf(this.start[s]));
+    const start = this.sys.addressOf(this.start[s]);
+    const counts = this.allocCount[s] | (this.spanclass[s] << 16) | (this.state[s] << 24);
+    if ((r & 0xfff) + R_ELEMSIZE + 8 > 4096) {
+      this.storeSlowly(s, r, start, counts);
+      return;
+    }
+    const at = mem.touch(r, true);
+    const { words } = mem;
+    putAddress(words, at + (R_START >> 2), start);
+    words[at + (R_NPAGES >> 2)] = this.npages[s];
+    words[at + (R_FREEINDEX >> 2)] = this.freeindex[s] | (this.nelems[s] << 16);
+    words[at + (R_ALLOC_CACHE >> 2)] = this.cacheLo[s];
+    words[at + (R_ALLOC_CACHE >> 2) + 1] = this.cacheHi[s];
+    putAddress(words, at + (R_ALLOC_BITS >> 2), this.allocBits[s]);
+    putAddress(words, at + (R_MARK_BITS >> 2), this.markBits[s]);
+    words[at + (R_SWEEPGEN >> 2)] = this.sweepgen[s];
+    words[at + (R_ALLOC_COUNT >> 2)] = counts;
+    words[at + (R_NEEDZERO >> 2)] = this.needzero[s];
+    putAddress(words, at + (R_ELEMSIZE >> 2), this.elemsize[s]);
+  }
+
+  /** The same for a record that crosses a page. */
+  private storeSlowly(s: number, r: number, start: number, counts: number): void {
+    const { mem } = this.sys;
+    mem.store64(r + R_START, start);
     mem.store64(r + R_NPAGES, this.npages[s]);
-    mem.store16(r + R_FREEINDEX, this.freeindex[s]);
-    mem.store16(r + R_NELEMS, this.nelems[s]);
+    mem.store32(r + R_FREEINDEX, this.freeindex[s] | (this.nelems[s] << 16));
     mem.store32(r + R_ALLOC_CACHE, this.cacheLo[s]);
     mem.store32(r + R_ALLOC_CACHE + 4, this.cacheHi[s]);
     mem.store64(r + R_ALLOC_BITS, this.allocBits[s]);
     mem.store64(r + R_MARK_BITS, this.markBits[s]);
     mem.store32(r + R_SWEEPGEN, this.sweepgen[s]);
-    mem.store16(r + R_ALLOC_COUNT, this.allocCount[s]);
-    mem.store8(r + R_CLASS, this.spanclass[s]);
-    mem.store8(r + R_STATE, this.state[s]);
-    mem.store8(r + R_NEEDZERO, this.needzero[s]);
+    mem.store32(r + R_ALLOC_COUNT, counts);
+    mem.store32(r + R_NEEDZERO, this.needzero[s]);
     mem.store64(r + R_ELEMSIZE, this.elemsize[s]);
   }
 
@@ -245,6 +265,12 @@ export class SpanTable {
   setFreeList(s: number, addr: number): void {
     this.sys.mem.store64(this.record[s] + R_FREE_LIST, addr);
   }
+}
+
+/** A 64-bit number below 2^53 in two words. */
+function putAddress(words: Int32Array, at: number, value: number): void {
+  words[at] = value | 0;
+  words[at + 1] = Math.floor(value / 2 ** 32);
 }
 
 function grown<T extends Int32Array | Float64Array | Uint8Array>(old: T, larger: T): T {

@@ -252,7 +252,7 @@ export class Sys {
     for (let done = 0; done < count;) {
       const piece = Math.min(count - done, 512 - ((w + done) & 511));
       const at = this.heapAt(w + done);
-      if (piece <= 16) for (let i = 0; i < piece << 1; i++) words[at + i] = 0;
+      if (piece <= 32) for (let i = 0; i < piece << 1; i++) words[at + i] = 0;
       else words.fill(0, at, at + (piece << 1));
       done += piece;
     }
