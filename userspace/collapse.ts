@@ -44,27 +44,32 @@ export function collapseRange(vma: Vma, start: number, end: number): void {
   let failed = first > stop ? EINVAL : 0;
   for (let va = first; va < stop; va += PMD_SIZE) {
     const result = collapseOne(vma, va);
-    if (result !== 0) failed = result;
+    if (result !== 0) failed = Math.abs(result);
+    if (result < 0) break;
   }
   if (failed !== 0) throw new SysError(failed);
 }
 
-/** Collapses the 2 MiB at va. @returns 0, or the errno that says why not. */
+/**
+ * Collapses the 2 MiB at va.
+ * @returns 0; the errno that says why not; negative where a range is to be left there.
+ */
 export function collapseOne(vma: Vma, va: number): number {
   const { mm } = vma;
   const { machine } = mm.system;
   const { mem } = machine;
   const pmd = mm.pgt.pmdAt(va);
-  if (pmd === NO_ENTRY || mm.pgt.isNone(pmd)) return EINVAL;
+  if (pmd === NO_ENTRY) return EINVAL;
+  if (mm.pgt.isNone(pmd)) return -EINVAL;
   if (mm.pgt.isHuge(pmd)) return 0;
   if (vma.anonVma === null) return EINVAL;
   const first = mm.pgt.pteIn(pmd, va);
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
     const lo = mem.words[first + 2 * i];
-    if ((lo | mem.words[first + 2 * i + 1]) !== 0 && (lo & _PAGE_PRESENT) === 0) return EINVAL;
+    if ((lo | mem.words[first + 2 * i + 1]) !== 0 && (lo & _PAGE_PRESENT) === 0) return -EINVAL;
   }
   const page = machine.alloc.alloc(GFP_TRANSHUGE | __GFP_ZERO, HPAGE_PMD_ORDER);
-  if (page === NO_PFN) return ENOMEM;
+  if (page === NO_PFN) return -ENOMEM;
   for (let i = 0; i < HPAGE_PMD_NR; i++) {
     const lo = mem.words[first + 2 * i];
     if ((lo | mem.words[first + 2 * i + 1]) === 0 || (lo & _PAGE_PRESENT) !== 0) continue;

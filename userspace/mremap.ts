@@ -16,6 +16,7 @@ import {
   TASK_SIZE,
   alignDown,
   pageAlign,
+  pageDown,
   type VirtAddr,
 } from '../kernel/types.ts';
 import { unlinkAnonVmas, anonVmaClone } from './anon.ts';
@@ -69,8 +70,8 @@ export function doMremap(
   if (newLen === 0 || newLen > TASK_SIZE) throw new SysError(EINVAL);
   const r: Remap = { mm, addr, oldLen, newLen, flags, wanted: newAddr };
   const elsewhere = (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0;
-  if (elsewhere) checkTarget(r);
-  if ((flags & MREMAP_FIXED) !== 0 && oldLen === newLen && (flags & MREMAP_DONTUNMAP) === 0) {
+  if (elsewhere) checkTarget(r, oldLength);
+  if ((flags & MREMAP_FIXED) !== 0 && oldLen === newLen) {
     return moveAll(r);
   }
   const vma = mm.vmas.at(addr);
@@ -78,14 +79,17 @@ export function doMremap(
   return elsewhere ? remapTo(r) : remapInPlace(r, vma);
 }
 
-function checkTarget(r: Remap): void {
+function checkTarget(r: Remap, oldLength: number): void {
   const { mm, addr, oldLen, newLen, flags, wanted } = r;
   if (wanted < 0 || wanted > TASK_SIZE - newLen || wanted % PAGE_SIZE !== 0) {
     throw new SysError(EINVAL);
   }
   if ((flags & MREMAP_MAYMOVE) === 0) throw new SysError(EINVAL);
   if ((flags & MREMAP_DONTUNMAP) !== 0 && oldLen !== newLen) throw new SysError(EINVAL);
-  if (addr + oldLen > wanted && wanted + newLen > addr) throw new SysError(EINVAL);
+  // The end of the old range as 64 bits have it: a huge length wraps round.
+  const oldEnd = addr + (oldLength < 0 ? pageDown(oldLength + 4095) : oldLen);
+  const overlaps = (oldEnd < 0 || oldEnd > wanted) && wanted + newLen > addr;
+  if (overlaps) throw new SysError(EINVAL);
   if (mm.vmas.size + 2 >= mm.system.sysctl.maxMapCount - 3) throw new SysError(ENOMEM);
 }
 
@@ -122,7 +126,10 @@ function remapTo(r: Remap): VirtAddr {
   if ((flags & MREMAP_DONTUNMAP) !== 0 && !mm.mayExpand(vma.flags, r.oldLen / PAGE_SIZE)) {
     throw new SysError(ENOMEM);
   }
-  return moveVma(r, vma, placeFor(r, vma));
+  const locked = (vma.flags & VM_LOCKED) !== 0;
+  const at = moveVma(r, vma, placeFor(r, vma));
+  if (locked && newLen > r.oldLen) mmPopulate(mm, at + r.oldLen, at + newLen, true);
+  return at;
 }
 
 /** Where the mapping is to go. */
