@@ -32,6 +32,7 @@ import { go126, type GoProfile } from './profile.ts';
 import { S_INSTACKS, Sys } from './sys.ts';
 import { NO_POINTERS, TypeTable } from './types.ts';
 
+/** Where the image lies if nobody says. */
 const IMAGE_BASE = 0x400000;
 const TYPES_BYTES = 256 << 10;
 /** Globals are marked in blocks of this size. */
@@ -45,6 +46,8 @@ export interface GoOptions {
   readonly memoryLimit?: number;
   /** Room for global pointer variables, in bytes. */
   readonly globalsBytes?: number;
+  /** Where type descriptors and global variables lie; the program's own image may be before them. */
+  readonly imageBase?: number;
   /** Told of each system call, as strace prints it. */
   readonly onCall?: (line: string) => void;
 }
@@ -75,12 +78,13 @@ export class GoRuntime {
     this.profile = profile;
     this.mem = mem;
     this.globalsBytes = options.globalsBytes ?? 4 << 20;
-    mapImage(mem, TYPES_BYTES + 4096 + this.globalsBytes);
+    const image = options.imageBase ?? IMAGE_BASE;
+    mapImage(mem, image, TYPES_BYTES + 4096 + this.globalsBytes);
     const sys = new Sys(mem, profile);
     sys.onCall = options.onCall ?? null;
     this.sys = sys;
-    this.types = new TypeTable(mem, IMAGE_BASE, IMAGE_BASE + TYPES_BYTES);
-    this.globalsBase = IMAGE_BASE + TYPES_BYTES + 4096;
+    this.types = new TypeTable(mem, image, image + TYPES_BYTES);
+    this.globalsBase = image + TYPES_BYTES + 4096;
     this.stats = new AllocStats(profile.classes.count);
     const { stats } = this;
     this.heap = new Heap(sys);
@@ -110,7 +114,7 @@ export class GoRuntime {
       },
     };
     this.malloc = new Malloc(this.heap, this.bitmaps, this.types, stats, this.gc);
-    this.malloc.zerobase = IMAGE_BASE + TYPES_BYTES;
+    this.malloc.zerobase = image + TYPES_BYTES;
     this.pacer.setGcPercent(options.gcPercent ?? 100);
     this.pacer.setMemoryLimit(options.memoryLimit ?? -1);
     this.pacer.commit(true);
@@ -235,8 +239,8 @@ export class GoRuntime {
 }
 
 /** The program's image, where exec would have put it. */
-function mapImage(mem: Memory, bytes: number): void {
+function mapImage(mem: Memory, base: number, bytes: number): void {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-  const at = mem.mmap(IMAGE_BASE, bytes, PROT_READ | PROT_WRITE, flags);
-  assert(at === IMAGE_BASE, 'the image is mapped at its address');
+  const at = mem.mmap(base, bytes, PROT_READ | PROT_WRITE, flags);
+  assert(at === base, 'the image is mapped at its address');
 }

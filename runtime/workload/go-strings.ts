@@ -1,0 +1,128 @@
+// Go strings: a header of pointer and length; the bytes are in the program's data for literals, in
+// the heap for what is computed, and shared by a string and its slices.
+//
+// Not modelled: the buffer of 32 bytes on the stack that short strings that do not escape use.
+// Source: Go 1.26 src/runtime/string.go, src/strings (Builder, Join, Fields), src/strconv (Itoa).
+
+import { NO_POINTERS } from '../go/types.ts';
+import { ALLOC_NS, BYTE_NS } from './go-clock.ts';
+import type { GoParts } from './go-lists.ts';
+import type { ListType, Ref } from './heap.ts';
+
+const LITERAL_BYTES = 16384;
+/** strconv keeps the digits of small numbers ready. */
+const SMALL = 100;
+
+export class GoStrings {
+  private readonly parts: GoParts;
+  private readonly literals = new Map<string, number>();
+  private readonly data: number;
+  private used = 0;
+
+  constructor(parts: GoParts) {
+    this.parts = parts;
+    // Behind the global variables: part of the image, touched when it is read.
+    this.data = parts.go.globalsBase + 32768;
+  }
+
+  private header(at: number, length: number): Ref {
+    const { locals, go } = this.parts;
+    const ref = locals.take(16);
+    go.mem.store64(ref, at);
+    go.mem.store64(ref + 8, length);
+    return ref;
+  }
+
+  copy(from: Ref): Ref {
+    const { locals, go } = this.parts;
+    const at = locals.take(16);
+    go.mem.copy(at, from, 16);
+    return at;
+  }
+
+  literal(text: string): Ref {
+    let at = this.literals.get(text);
+    if (at === undefined) {
+      if (this.used + text.length > LITERAL_BYTES) return this.make(text);
+      at = this.data + this.used;
+      this.used += text.length;
+      this.write(at, text);
+      this.literals.set(text, at);
+    }
+    return this.header(at, text.length);
+  }
+
+  /** A string in the heap. */
+  private make(text: string): Ref {
+    if (text === '') return this.header(0, 0);
+    const { clock, go } = this.parts;
+    clock.run(ALLOC_NS + text.length * BYTE_NS * 4);
+    const at = go.new(text.length, NO_POINTERS);
+    const ref = this.header(at, text.length);
+    this.write(at, text);
+    return ref;
+  }
+
+  private write(at: number, text: string): void {
+    const { mem } = this.parts.go;
+    for (let i = 0; i < text.length;) {
+      const to = mem.touch(at + i, true) * 4 + ((at + i) & 3);
+      const n = Math.min(text.length - i, 4096 - ((at + i) & 4095));
+      for (let k = 0; k < n; k++) mem.bytes[to + k] = text.charCodeAt(i + k);
+      i += n;
+    }
+  }
+
+  text(s: Ref): string {
+    const { mem } = this.parts.go;
+    return readText(mem, mem.load64(s), mem.load64(s + 8));
+  }
+
+  concat(a: Ref, b: Ref): Ref {
+    return this.make(this.text(a) + this.text(b));
+  }
+  digits(n: number): Ref {
+    const text = String(n);
+    return n >= 0 && n < SMALL ? this.literal(text) : this.make(text);
+  }
+  slice(s: Ref, from: number, to: number): Ref {
+    const { mem } = this.parts.go;
+    return this.header(mem.load64(s) + from, to - from);
+  }
+
+  join(type: ListType, list: Ref, separator: string): Ref {
+    const parts: string[] = [];
+    type.each(list, (s) => {
+      parts.push(this.text(s));
+    });
+    return this.make(parts.join(separator));
+  }
+
+  words(type: ListType, text: Ref): Ref {
+    const all = this.text(text);
+    const found = [...all.matchAll(/\S+/g)];
+    const list = type.filled(found.length);
+    found.forEach((m, i) => {
+      this.parts.scope(() => {
+        type.set(list, i, this.slice(text, m.index, m.index + m[0].length));
+      });
+    });
+    return list;
+  }
+}
+
+/** `length` bytes as Latin-1 text. */
+export function readText(
+  mem: { bytes: Uint8Array; touch(va: number, write: boolean): number },
+  at: number,
+  length: number,
+): string {
+  let text = '';
+  for (let i = 0; i < length;) {
+    const from = mem.touch(at + i, false) * 4 + ((at + i) & 3);
+    const n = Math.min(length - i, 4096 - ((at + i) & 4095));
+    text += String.fromCharCode(...mem.bytes.subarray(from, from + n));
+    i += n;
+  }
+  return text;
+}

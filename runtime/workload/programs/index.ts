@@ -1,0 +1,32 @@
+// The programs that come along, by name.
+
+import type { Program } from '../heap.ts';
+import { binaryTrees } from './binary-trees.ts';
+import { bufferChurn } from './buffer-churn.ts';
+import { graphs } from './graphs.ts';
+import { hello } from './hello.ts';
+import { intList } from './int-list.ts';
+import { intMap } from './int-map.ts';
+import { linkedList } from './linked-list.ts';
+import { lruCache } from './lru-cache.ts';
+import { matrix } from './matrix.ts';
+import { pipeline } from './pipeline.ts';
+import { strings } from './strings.ts';
+import { structs } from './structs.ts';
+import { wordCount } from './word-count.ts';
+
+export const programs: Readonly<Record<string, Program>> = {
+  binary_trees: binaryTrees,
+  buffer_churn: bufferChurn,
+  graphs,
+  hello,
+  int_list: intList,
+  int_map: intMap,
+  linked_list: linkedList,
+  lru_cache: lruCache,
+  matrix,
+  pipeline,
+  strings,
+  structs,
+  word_count: wordCount,
+};

@@ -1,0 +1,217 @@
+// The Python form of the neutral heap: every value an object of CPython's, counted and collected.
+//
+// A local variable holds a reference of its own; a scope gives up its variables at the end, first to
+// last, as a function's frame does. Integers that come out of a computation are made when they are
+// stored and freed when they are replaced; the short-lived ones of an expression in between are not.
+
+import type { PythonRuntime } from '../python/runtime.ts';
+import type { Field, Heap, Kind, ListType, MapType, RecordType, Ref } from './heap.ts';
+import { PythonClock } from './python-clock.ts';
+import { PythonDict } from './python-dict.ts';
+import { PythonList } from './python-list.ts';
+
+/** Which variants of a run act at a mark of the program. */
+export interface PythonOptions {
+  readonly gc?: 'disable' | 'freeze' | undefined;
+}
+
+export class PythonHeap implements Heap {
+  readonly runtime = 'python';
+  readonly py: PythonRuntime;
+  readonly clock = new PythonClock();
+  private readonly options: PythonOptions;
+  private locals = new Float64Array(256);
+  private top = 0;
+  private readonly literals = new Map<string, Ref>();
+
+  constructor(py: PythonRuntime, options: PythonOptions = {}) {
+    this.py = py;
+    this.options = options;
+    if (options.gc === 'disable') py.gc.enabled = false;
+  }
+
+  // values -------------------------------------------------------------------------------------
+
+  /** A reference to a value that the caller owns: a new object, or one more reference. */
+  box(kind: Kind, value: number): number {
+    const { scalars, core } = this.py;
+    if (kind === 'int' || kind === 'bool') return scalars.int(value);
+    if (kind === 'float') return scalars.float(value);
+    const op = value === 0 ? scalars.none : value;
+    core.incref(op);
+    return op;
+  }
+
+  /** What the program gets for an object that something else holds. */
+  unbox(kind: Kind, op: number): number {
+    const { scalars, core } = this.py;
+    if (kind === 'int' || kind === 'bool') return scalars.intValue(op);
+    if (kind === 'float') return scalars.floatValue(op);
+    if (op === scalars.none) return 0;
+    core.incref(op);
+    return this.hold(op);
+  }
+
+  /** A local variable takes a reference over. */
+  hold(op: number): number {
+    if (this.top === this.locals.length) {
+      const more = new Float64Array(this.top * 2);
+      more.set(this.locals);
+      this.locals = more;
+    }
+    this.locals[this.top++] = op;
+    return op;
+  }
+
+  private release(mark: number): void {
+    const end = this.top;
+    for (let i = mark; i < end; i++) {
+      const op = this.locals[i];
+      if (op !== 0) this.py.core.decref(op);
+    }
+    this.top = mark;
+  }
+
+  scope<T>(body: () => T): T {
+    const mark = this.top;
+    const result = body();
+    this.release(mark);
+    return result;
+  }
+
+  call(body: () => Ref): Ref {
+    const mark = this.top;
+    const ref = body();
+    if (ref !== 0) this.py.core.incref(ref);
+    this.release(mark);
+    return ref === 0 ? 0 : this.hold(ref);
+  }
+
+  loop(n: number, turn: (i: number) => void): void {
+    const mark = this.top;
+    for (let i = 0; i < n; i++) {
+      turn(i);
+      if (this.top > mark) this.release(mark);
+    }
+  }
+
+  drop(ref: Ref): void {
+    for (let i = this.top - 1; i >= 0; i--) {
+      if (this.locals[i] !== ref) continue;
+      this.locals[i] = 0;
+      this.py.core.decref(ref);
+      return;
+    }
+  }
+
+  mark(name: string): void {
+    if (name === 'built' && this.options.gc === 'freeze') this.py.gc.freeze();
+  }
+
+  // types --------------------------------------------------------------------------------------
+
+  record<const F extends Readonly<Record<string, Kind>>>(name: string, kinds: F): RecordType<F> {
+    const { instances } = this.py;
+    const cls = instances.makeClass({ name, slots: null, weakref: true, finalizer: null });
+    const fields = Object.entries(kinds).map(([n, kind]) => this.field(n, kind));
+    const make = (...given: number[]): Ref => {
+      this.clock.allocate();
+      const op = this.hold(instances.make(cls));
+      for (let i = 0; i < fields.length; i++) fields[i].set(op, given[i] ?? 0);
+      return op;
+    };
+    const byName = Object.fromEntries(fields.map((f) => [f.name, f]));
+    return { type: 'record', name, fields: byName as RecordType<F>['fields'], make };
+  }
+
+  private field(name: string, kind: Kind): Field {
+    const { instances, core } = this.py;
+    const attribute = this.literal(name);
+    const get = (record: Ref): number => {
+      this.clock.access();
+      return this.unbox(kind, instances.getAttribute(record, attribute));
+    };
+    const set = (record: Ref, value: number): void => {
+      this.clock.access();
+      const op = this.box(kind, value);
+      instances.setAttribute(record, attribute, op);
+      core.decref(op);
+    };
+    return { name, kind, get, set };
+  }
+
+  list(of: Kind): ListType {
+    return new PythonList(this, of);
+  }
+  map(key: 'int' | 'string', of: Kind): MapType {
+    return new PythonDict(this, key, of);
+  }
+
+  // strings ------------------------------------------------------------------------------------
+
+  /** A constant of the program, which lives for ever. */
+  private literal(text: string): Ref {
+    let op = this.literals.get(text);
+    if (op === undefined) {
+      op = this.py.scalars.str(text);
+      this.literals.set(text, op);
+    }
+    return op;
+  }
+
+  private newString(text: string): Ref {
+    this.clock.allocate();
+    return this.hold(this.py.scalars.str(text));
+  }
+
+  string(text: string): Ref {
+    const op = this.literal(text);
+    this.py.core.incref(op);
+    return this.hold(op);
+  }
+  concat(a: Ref, b: Ref): Ref {
+    return this.newString(this.text(a) + this.text(b));
+  }
+  digits(n: number): Ref {
+    return this.newString(String(n));
+  }
+  slice(s: Ref, from: number, to: number): Ref {
+    return this.newString(this.text(s).slice(from, to));
+  }
+
+  join(type: ListType, list: Ref, separator: string): Ref {
+    const parts: string[] = [];
+    type.each(list, (s) => {
+      parts.push(this.text(s));
+    });
+    return this.newString(parts.join(separator));
+  }
+
+  /** str.split(): a list with room for twelve, and a new string for each word. */
+  words(type: ListType, text: Ref): Ref {
+    const found = this.text(text).match(/\S+/g) ?? [];
+    const list = type.make();
+    for (const word of found) {
+      this.scope(() => {
+        type.push(list, this.newString(word));
+      });
+    }
+    return list;
+  }
+
+  size(s: Ref): number {
+    return this.py.core.mem.load64(s + 16);
+  }
+  text(s: Ref): string {
+    return this.py.scalars.text(s);
+  }
+
+  buffer(length: number): Ref {
+    this.clock.allocate();
+    return this.hold(this.py.scalars.bytes(length));
+  }
+  fill(buffer: Ref, from: number, to: number, byte: number): void {
+    const { mem } = this.py.core;
+    for (let at = from; at < to; at++) mem.store8(buffer + 32 + at, byte);
+  }
+}
