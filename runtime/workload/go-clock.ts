@@ -6,9 +6,9 @@
 // With one processor there is no worker of its own: a fractional one runs when the program is taken
 // off the processor after its slice, until it has had 30 % of the time since marking began. Until
 // then allocation pays with assists.
-// Source: Go 1.26 src/runtime/proc.go retake() (10 ms), mgcpacer.go findRunnableGCWorker(), mgcmark.go
-// pollFractionalWorkerExit(). The times of operations are rough: a node of two pointers made by a
-// recursive function in 20 ns, a page fault in 0.5 µs, as on machines of 2024.
+// Source: Go 1.26 src/runtime/proc.go retake() (10 ms), mgcpacer.go findRunnableGCWorker(),
+// mgcmark.go pollFractionalWorkerExit(). The times of operations are rough: a node of two pointers
+// made by a recursive function in 20 ns, a page fault in 0.5 µs, as on machines of 2024.
 
 import type { GoRuntime } from '../go/runtime.ts';
 

@@ -1,5 +1,5 @@
-// The Go form of the neutral heap: structs, slices, maps and strings as a Go compiler lays them out,
-// in a process whose runtime allocates and collects.
+// The Go form of the neutral heap: structs, slices, maps and strings as a Go compiler lays them
+// out, in a process whose runtime allocates and collects.
 
 import type { GoRuntime } from '../go/runtime.ts';
 import { NO_POINTERS } from '../go/types.ts';

@@ -1,8 +1,8 @@
 // Go slices: a header of pointer, length and capacity in a variable, and an array behind it.
 //
-// append() beyond the capacity takes a new array: twice as large below 256 items, then a quarter and
-// 192 items more, rounded up to the size class (or whole pages). Of an array without pointers the
-// part that is not copied into is cleared; one with pointers comes cleared.
+// append() beyond the capacity takes a new array: twice as large below 256 items, then a quarter
+// and 192 items more, rounded up to the size class (or whole pages). Of an array without pointers
+// the part that is not copied into is cleared; one with pointers comes cleared.
 // Source: Go 1.26 src/runtime/slice.go growslice(), nextslicecap(), msize.go roundupsize().
 
 import type { GoRuntime } from '../go/runtime.ts';

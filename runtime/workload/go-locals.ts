@@ -6,8 +6,8 @@
 //
 // A scope takes slots upwards and gives them back at its end. Every word that lies in the heap is
 // taken for a pointer: numbers that are kept here are small. Stores need no barrier: the stack is
-// scanned after the cycle has begun, when the collector first gets to run. Not modelled: frames, growth by copying
-// (the span is as large as it gets).
+// scanned after the cycle has begun, when the collector first gets to run. Not modelled: frames,
+// growth by copying (the span is as large as it gets).
 
 import { InputError } from '../../kernel/errors.ts';
 import type { GoRuntime } from '../go/runtime.ts';

@@ -8,8 +8,9 @@
 // Up to eight entries there is one group and no table. Then tables double up to 1024 slots, filled
 // to 7/8; one that is full splits in two by the next bit of the hash, doubling the directory where
 // it has to. A control byte holds 7 bits of the hash, 0x80 for empty, 0xfe for deleted.
-// Source: Go 1.26 src/internal/runtime/maps (map.go, table.go, group.go). The hash is not Go's, which
-// differs in every process. Not modelled: iteration from a random place, the bucket maps before 1.24.
+// Source: Go 1.26 src/internal/runtime/maps (map.go, table.go, group.go). The hash is not Go's,
+// which differs in every process. Not modelled: iteration from a random place, the bucket maps
+// before 1.24.
 
 import type { GoRuntime } from '../go/runtime.ts';
 

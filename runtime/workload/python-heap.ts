@@ -1,8 +1,9 @@
 // The Python form of the neutral heap: every value an object of CPython's, counted and collected.
 //
-// A local variable holds a reference of its own; a scope gives up its variables at the end, first to
-// last, as a function's frame does. Integers that come out of a computation are made when they are
-// stored and freed when they are replaced; the short-lived ones of an expression in between are not.
+// A local variable holds a reference of its own; a scope gives up its variables at the end, first
+// to last, as a function's frame does. Integers that come out of a computation are made when they
+// are stored and freed when they are replaced; the short-lived ones of an expression in between are
+// not.
 
 import type { PythonRuntime } from '../python/runtime.ts';
 import type { Field, Heap, Kind, ListType, MapType, RecordType, Ref } from './heap.ts';

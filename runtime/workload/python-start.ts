@@ -2,9 +2,9 @@
 //
 // The figures are sys._debugmallocstats() of a program that does nothing, in an empty virtual
 // environment (3.11.7): blocks by size, blocks too large for pools, containers that the collector
-// knows, collections so far. The state is made by allocating as much, through the same functions; so
-// arenas, pools, the C library's heap and the collector's lists are all in use as they would be. The
-// contents of the objects are not modelled; which blocks of a pool are free is not, either.
+// knows, collections so far. The state is made by allocating as much, through the same functions;
+// so arenas, pools, the C library's heap and the collector's lists are all in use as they would be.
+// The contents of the objects are not modelled; which blocks of a pool are free is not, either.
 
 import type { PythonRuntime } from '../python/runtime.ts';
 

@@ -1,5 +1,5 @@
-// Graphs whose nodes point to each other in cycles: built, walked from the first, and dropped whole.
-// Reference counts alone never free one.
+// Graphs whose nodes point to each other in cycles: built, walked from the first, and dropped
+// whole. Reference counts alone never free one.
 
 import { type Heap, newRandom } from '../heap.ts';
 
