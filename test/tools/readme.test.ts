@@ -19,12 +19,27 @@ describe('README', () => {
     writeFileSync(file, code);
     const hooks = new URL('tools/typescript/hooks.js', dist).href;
     const runner =
-      `const { importUserFile } = await import('${hooks}');` +
-      `await importUserFile('${file}');`;
+      `const { importUserFile } = await import('${hooks}');` + `await importUserFile('${file}');`;
     const main = writeText(folder, 'main.mjs', runner);
     const run = spawnSync(process.execPath, [main], { encoding: 'utf8' });
     expect(run.stderr).toBe('');
     expect(run.stdout.trim()).toBe(said);
+  });
+
+  test('the program of the user’s own runs, the same for the same seed', () => {
+    const code = /```ts program\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+    const file = writeText(folder, 'my-program.ts', code);
+    const { code: exit, out, err } = pagewalk('run', file);
+    expect(err).toBe('');
+    expect(exit).toBe(0);
+    expect(out).toMatch(/page faults +64 minor, 0 major/);
+    expect(out).toMatch(/system calls +mmap 1$/m);
+    const json = (seed: string): string => pagewalk('run', '--json', '--seed', seed, file).out;
+    expect(json('a')).toBe(json('a'));
+    const bad = writeText(folder, 'bad.ts', 'export default 1 as string;\n');
+    expect(pagewalk('run', bad)).toMatchObject({ code: 2 });
+    const none = writeText(folder, 'none.ts', 'export const x = 1;\n');
+    expect(pagewalk('run', none).err).toMatch(/expected `export default function/);
   });
 
   test('every command of the program stands in the table, and the other way round', () => {

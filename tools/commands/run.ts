@@ -1,10 +1,12 @@
 // `pagewalk run FILE.scn`: runs a scenario on the emulated kernel. By default it tells a story for
-// people, statement by statement; `--json` prints the observations for programs.
+// people, statement by statement; `--json` prints the observations for programs. A TypeScript file
+// is a program of the user's own, run as a process (tools/program.ts).
 
 import { readFileSync, readSync } from 'node:fs';
 import { createColors } from 'picocolors';
 import type { Command } from 'commander';
 import { InputError } from '../../kernel/errors.ts';
+import { programText, runProgram } from '../program.ts';
 import { EmulatedTarget } from '../scenario/emulated.ts';
 import type { Observation } from '../scenario/observe.ts';
 import { parseScenario } from '../scenario/parse.ts';
@@ -16,17 +18,26 @@ interface Options {
   readonly json?: boolean;
   readonly step?: boolean;
   readonly fsck?: boolean;
+  readonly seed: string;
 }
 
 export function register(program: Command): void {
   program
     .command('run')
-    .description('run a page-fault scenario and tell what each statement did')
-    .argument('<file>', 'the scenario (*.scn)')
+    .description('run a page-fault scenario, or a TypeScript program of your own')
+    .argument('<file>', 'a scenario (*.scn), or a program (*.ts)')
     .option('--json', 'print observations as JSON lines')
     .option('--step', 'one statement at a time: Enter goes on, q ends')
     .option('--fsck', 'prove all structures sound after each statement')
-    .action((file: string, options: Options) => {
+    .option('--seed <seed>', 'of the random numbers that a program gets', '1')
+    .action(async (file: string, options: Options) => {
+      if (/\.m?ts$/.test(file)) {
+        const result = await runProgram(file, options.seed);
+        const text =
+          options.json === true ? `${JSON.stringify(result)}\n` : programText(file, result);
+        process.stdout.write(text);
+        return;
+      }
       const scenario = parseScenario(file, readScenario(file));
       if (options.json === true) runJson(scenario, options.fsck === true);
       else runStory(scenario, options);
