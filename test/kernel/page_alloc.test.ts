@@ -1,9 +1,14 @@
+// PAGEWALK_STEPS=1000000 runs the random test that long, with a check after each step.
+
 import seedrandom from 'seedrandom';
 import { expect, test } from 'vitest';
 import { bootMemory } from '../../kernel/boot.ts';
 import * as gfp from '../../kernel/gfp.ts';
 import { below, pick } from '../../kernel/prng.ts';
 import { type Pfn, MAX_ORDER } from '../../kernel/types.ts';
+
+const STEPS = Number(process.env['PAGEWALK_STEPS'] ?? 20_000);
+const CHECK_EVERY = process.env['PAGEWALK_STEPS'] === undefined ? 50 : 1;
 
 const FLAGS = [
   gfp.GFP_KERNEL,
@@ -20,11 +25,11 @@ const FLAGS = [
 
 test('random allocations of all orders, types and flags lose no frame and break no list', () => {
   const prng = seedrandom('42');
-  const { alloc, memblock, pages } = bootMemory({ ram: 160 * 2 ** 20, cpus: 3 });
+  const { alloc, memblock, pages } = bootMemory({ ram: 80 * 2 ** 20, cpus: 3 });
   const all = alloc.freePages;
   const held: { pfn: Pfn; order: number }[] = [];
   let out = 0;
-  for (let step = 0; step < 20_000; step++) {
+  for (let step = 0; step < STEPS; step++) {
     alloc.cpu = below(prng, 3);
     // grow and shrink in waves, so that memory runs out now and then
     const grow = Math.floor(step / 4000) % 2 === 0 ? 0.7 : 0.3;
@@ -44,7 +49,7 @@ test('random allocations of all orders, types and flags lose no frame and break 
       alloc.free(pfn, order);
       out -= 1 << order;
     }
-    if (step % 50 === 0) alloc.check();
+    if (step % CHECK_EVERY === 0) alloc.check();
     let onLists = 0;
     for (const zone of alloc.zones) for (const pcp of zone.pcp) onLists += pcp.count;
     expect(alloc.freePages + onLists + out).toBe(all);
@@ -53,7 +58,10 @@ test('random allocations of all orders, types and flags lose no frame and break 
   alloc.drainAll();
   alloc.check();
   expect(alloc.freePages).toBe(all);
-});
+  // all has merged again: no zone has two free blocks where one would do (check() says so), and
+  // the large blocks are back
+  for (const zone of alloc.zones) expect(zone.buddy.nrFree[MAX_ORDER]).toBeGreaterThan(0);
+}, 3_600_000);
 
 test('a machine of 1 TiB boots without touching its mem_map', () => {
   const { alloc, pages } = bootMemory({ ram: 2 ** 40 });

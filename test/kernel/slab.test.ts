@@ -1,3 +1,5 @@
+// PAGEWALK_STEPS=1000000 runs the random test that long, with a check after each step.
+
 import seedrandom from 'seedrandom';
 import { describe, expect, test } from 'vitest';
 import { bootMemory } from '../../kernel/boot.ts';
@@ -17,6 +19,9 @@ import { objectsInUse } from '../../kernel/slab_inspect.ts';
 import { TRACEPOINTS } from '../../kernel/trace.ts';
 import { PAGE_SIZE, type PhysAddr } from '../../kernel/types.ts';
 
+const STEPS = Number(process.env['PAGEWALK_STEPS'] ?? 6000);
+const CHECK_EVERY = process.env['PAGEWALK_STEPS'] === undefined ? 100 : 1;
+
 function heapOf(options: SlabOptions = {}, cpus = 2): SlabHeap {
   return new SlabHeap(bootMemory({ ram: 2 ** 28, cpus }).alloc, 1, options);
 }
@@ -33,7 +38,7 @@ describe.each([
     const sizes = [8, 24, 64, 96, 192, 700, 1600, 2112, 5888, 8192];
     const caches = sizes.map((size) => heap.create({ name: `c${size}`, size }));
     const held: { object: PhysAddr; cache: (typeof caches)[number]; tag: number }[] = [];
-    for (let step = 0; step < 6000; step++) {
+    for (let step = 0; step < STEPS; step++) {
       heap.alloc.cpu = below(prng, 3);
       const grow = Math.floor(step / 1500) % 2 === 0 ? 0.65 : 0.35;
       if (held.length === 0 || prng() < grow) {
@@ -56,7 +61,7 @@ describe.each([
         }
         cache.free(object);
       }
-      if (step % 100 === 0) {
+      if (step % CHECK_EVERY === 0) {
         heap.check();
         for (const cache of caches) {
           expect(objectsInUse(cache)).toBe(held.filter((h) => h.cache === cache).length);
@@ -70,7 +75,7 @@ describe.each([
     heap.alloc.drainAll();
     expect(heap.alloc.freePages).toBe(free);
     heap.alloc.check();
-  });
+  }, 3_600_000);
 });
 
 test('a free object holds the direct-map address of the next one in its middle', () => {
