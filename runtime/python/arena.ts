@@ -26,6 +26,7 @@
 import { assert } from '../../kernel/errors.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../userspace/mman.ts';
 import type { Memory } from '../memory.ts';
+import { ArenaMap } from './arena-map.ts';
 import type { Profile } from './profile.ts';
 import type { StaticData } from './static-data.ts';
 
@@ -47,11 +48,6 @@ export interface ArenaAllocator {
 export const ARENA_OBJECT_BYTES = 48;
 const INITIAL_ARENA_OBJECTS = 16;
 const DUMMY_SIZE_IDX = 0xffff;
-// The radix tree: 15 + 15 + 14 bits of the address above the arena's 20.
-const MAP_TOP_LENGTH = 1 << 15;
-const MAP_MID_LENGTH = 1 << 15;
-const MAP_BOT_LENGTH = 1 << 14;
-const LEAF_CACHE = 64;
 
 /** Plain mmap and munmap: what CPython does by default. */
 export class MmapArenas implements ArenaAllocator {
@@ -78,17 +74,12 @@ export class Arenas {
   private readonly mem: Memory;
   private readonly raw: RawAllocator;
   private readonly profile: Profile;
-  /** Address of the variables: arenas, maxarenas, unused_arena_objects, usable_arenas. */
+  /** Address of the variables: arenas, maxarenas, unused_arena_objects, usable_arenas, and how many
+   * arenas there were, were at most, and are. */
   private readonly vars: number;
   private readonly nfp2lasta: number;
-  private readonly mapRoot: number;
-  /**
-   * Where the leaves of the map lie that were looked at last, by chunk, until the epoch changes.
-   */
-  private readonly leafChunk = new Int32Array(LEAF_CACHE).fill(-1);
-  private readonly leafIndex = new Int32Array(LEAF_CACHE);
-  private leafEpoch = -1;
-  /** ntimes_arena_allocated, narenas_highwater, narenas_currently_allocated, nodes: in `vars`. */
+  /** Versions before 3.10 have none. */
+  private readonly map: ArenaMap | null;
 
   constructor(mem: Memory, raw: RawAllocator, data: StaticData, profile: Profile) {
     this.mem = mem;
@@ -100,7 +91,7 @@ export class Arenas {
     this.poolsPerArena = this.arenaSize / this.poolSize;
     this.vars = data.variable(72);
     this.nfp2lasta = data.variable(8 * (this.poolsPerArena + 1));
-    this.mapRoot = profile.radixMap ? data.variable(8 * MAP_TOP_LENGTH) : 0;
+    this.map = profile.radixMap ? new ArenaMap(mem, raw, data) : null;
   }
 
   /** The array of arena objects and its length; addresses and counts as the C variables say. */
@@ -124,10 +115,10 @@ export class Arenas {
     return this.mem.load64(this.vars + 48);
   }
   get midNodes(): number {
-    return this.mem.load32(this.vars + 56);
+    return this.map?.midNodes ?? 0;
   }
   get bottomNodes(): number {
-    return this.mem.load32(this.vars + 60);
+    return this.map?.bottomNodes ?? 0;
   }
 
   /** Takes a free pool, from the fullest arena that has one; its header is as it was left.
@@ -204,43 +195,7 @@ export class Arenas {
 
   /** Whether an arena holds the address. Reads the map, or the pool header, as the version does. */
   inRange(p: number): boolean {
-    return this.profile.radixMap ? this.mapCovers(p) : this.headerCovers(p);
-  }
-
-  private mapCovers(p: number): boolean {
-    const chunk = (p / 1048576) | 0; // below 2^27 for a user address
-    const k = chunk & (LEAF_CACHE - 1);
-    const isKnown = this.leafChunk[k] === chunk && this.leafEpoch === this.mem.epoch;
-    const bot = isKnown ? this.leafIndex[k] : this.findLeaf(chunk, k);
-    if (bot < 0) return false;
-    const w = this.mem.words;
-    const tail = p & 0xfffff;
-    const tailHi = w[bot];
-    return tail < w[bot + 1] || (tailHi !== 0 && tail >= tailHi);
-  }
-
-  /** Walks the tree to a chunk's leaf. @returns the index of its word, -1 if there is none. */
-  private findLeaf(chunk: number, k: number): number {
-    const m = this.mem;
-    const w = m.words;
-    const top = m.touch(this.mapRoot + (chunk >>> 29) * 8, false);
-    const midLo = w[top];
-    const midHi = w[top + 1];
-    if ((midLo | midHi) === 0) return -1;
-    const midAt = midHi * 4294967296 + (midLo >>> 0) + ((chunk >>> 14) & (MAP_MID_LENGTH - 1)) * 8;
-    const mid = m.touch(midAt, false);
-    const botLo = w[mid];
-    const botHi = w[mid + 1];
-    if ((botLo | botHi) === 0) return -1;
-    const at = botHi * 4294967296 + (botLo >>> 0) + (chunk & (MAP_BOT_LENGTH - 1)) * 8;
-    const bot = m.touch(at, false);
-    if (this.leafEpoch !== m.epoch) {
-      this.leafChunk.fill(-1);
-      this.leafEpoch = m.epoch;
-    }
-    this.leafChunk[k] = chunk;
-    this.leafIndex[k] = bot;
-    return bot;
+    return this.map === null ? this.headerCovers(p) : this.map.covers(p);
   }
 
   /** Before 3.10: reads memory that may not be ours, which is why debuggers disliked it. */
@@ -266,7 +221,7 @@ export class Arenas {
     const ao = m.load64(this.vars + 16);
     const address = this.source.alloc(this.arenaSize);
     if (address === 0) return 0;
-    if (this.profile.radixMap && !this.markUsed(address, true)) {
+    if (this.map !== null && !this.map.markUsed(address, true)) {
       this.source.free(address, this.arenaSize);
       return 0;
     }
@@ -311,7 +266,7 @@ export class Arenas {
     m.store64(ao + 32, m.load64(this.vars + 16));
     m.store64(this.vars + 16, ao);
     const address = m.load64(ao);
-    if (this.profile.radixMap) this.markUsed(address, false);
+    this.map?.markUsed(address, false);
     m.store64(ao, 0);
     m.store64(this.vars + 48, this.current - 1);
     this.source.free(address, this.arenaSize);
@@ -344,49 +299,6 @@ export class Arenas {
     if (after === 0) return;
     this.unlink(ao);
     this.insertAfter(ao, after);
-  }
-
-  /** The eight bytes that say how much of a 1 MiB chunk arenas cover: tail_hi, tail_lo. */
-  private coverage(address: number, create: boolean): number {
-    const m = this.mem;
-    const chunk = Math.floor(address / this.arenaSize);
-    const top = this.mapRoot + (chunk >>> 29) * 8;
-    let mid = m.load64(top);
-    if (mid === 0) {
-      if (!create) return 0;
-      mid = this.raw.calloc(1, MAP_MID_LENGTH * 8);
-      if (mid === 0) return 0;
-      m.store64(top, mid);
-      m.store32(this.vars + 56, this.midNodes + 1);
-    }
-    const midAt = mid + ((chunk >>> 14) & (MAP_MID_LENGTH - 1)) * 8;
-    let bottom = m.load64(midAt);
-    if (bottom === 0) {
-      if (!create) return 0;
-      bottom = this.raw.calloc(1, MAP_BOT_LENGTH * 8);
-      if (bottom === 0) return 0;
-      m.store64(midAt, bottom);
-      m.store32(this.vars + 60, this.bottomNodes + 1);
-    }
-    return bottom + (chunk & (MAP_BOT_LENGTH - 1)) * 8;
-  }
-
-  /** An arena that is not aligned covers the tail of one chunk and the head of the next. */
-  private markUsed(address: number, used: boolean): boolean {
-    const m = this.mem;
-    this.leafEpoch = -1; // a leaf that was read only may move when it is written
-    const hi = this.coverage(address, used);
-    if (hi === 0) return false;
-    const tail = address & (this.arenaSize - 1);
-    if (tail === 0) {
-      m.store32(hi, used ? -1 : 0);
-      return true;
-    }
-    const lo = this.coverage(address + this.arenaSize, used);
-    if (lo === 0) return false;
-    m.store32(hi, used ? tail : 0);
-    m.store32(lo + 4, used ? tail : 0);
-    return true;
   }
 
   /** Throws KernelBug where an invariant does not hold. O(arenas × pools). */

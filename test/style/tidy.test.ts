@@ -16,11 +16,8 @@ const ONE_LITERAL = /^\s*(\/.+\/[a-z]*|'.*'|".*"|`.*`)[,;)]*$/;
 const LONG: readonly string[] = [
   'runtime/go/gomap.ts',
   'runtime/libc/malloc.ts',
-  'runtime/python/arena.ts',
   'runtime/python/gc.ts',
   'runtime/python/typeobject.ts',
-  'tools/python/object-run.ts',
-  'tools/python/object-script.ts',
 ];
 /** Where comments are wider today, by the path's beginning. */
 const WIDE: readonly string[] = ['test/runtime/', 'tools/python/object-run.ts'];

@@ -5,60 +5,16 @@
 
 import { InputError } from '../../kernel/errors.ts';
 import {
-  type AllocObserver,
   checkReferences,
   KIND_SET,
   KIND_WEAKREF,
-  type PyClass,
   type PythonRuntime,
 } from '../../runtime/index.ts';
-import type {
-  Action,
-  Expression,
-  InstanceOptions,
-  Name,
-  Observation,
-  Operand,
-  Statement,
-} from './object-script.ts';
+import type { Action, Expression, Name, Observation, Operand, Statement } from './object-ast.ts';
+import { collectorStats, observe } from './object-observe.ts';
+import { CallLog } from './call-log.ts';
 import { Containers, PyError } from './object-ops.ts';
-
-const characters = { ascii: 0x61, latin1: 0xe9, ucs2: 0x4e2d, ucs4: 0x1f600 } as const;
-
-type StrExpression = Extract<Expression, { is: 'str' }>;
-
-/** Writes down allocator calls as the format has them. */
-class CallLog implements AllocObserver {
-  private readonly sizes = new Map<number, number>();
-  private calls: string[] = [];
-
-  allocated(p: number, bytes: number): void {
-    this.sizes.set(p, bytes);
-    this.calls.push(`+${bytes}`);
-  }
-  freed(p: number): void {
-    this.calls.push(`-${this.sizes.get(p) ?? 0}`);
-    this.sizes.delete(p);
-  }
-  reallocated(from: number, to: number, bytes: number): void {
-    this.calls.push(`${this.sizes.get(from) ?? 0}>${bytes}`);
-    this.sizes.delete(from);
-    this.sizes.set(to, bytes);
-  }
-
-  /** The calls since the last time, equal ones in a row counted. */
-  take(): string[] {
-    const folded: string[] = [];
-    for (let i = 0; i < this.calls.length;) {
-      let n = 1;
-      while (this.calls[i + n] === this.calls[i]) n++;
-      folded.push(n === 1 ? (this.calls[i] ?? '') : `${this.calls[i] ?? ''}x${n}`);
-      i += n;
-    }
-    this.calls = [];
-    return folded;
-  }
-}
+import { Before, characters } from './object-before.ts';
 
 export class ObjectScript {
   private readonly file: string;
@@ -66,10 +22,7 @@ export class ObjectScript {
   private readonly ops: Containers;
   private readonly log = new CallLog();
   private readonly names = new Map<string, number>();
-  private readonly strings = new Map<string, number>();
-  private readonly integers = new Map<number, number>();
-  private readonly literals = new Set<number>();
-  private readonly classes = new Map<string, PyClass>();
+  private readonly before: Before;
   private readonly labels = new Map<number, string>();
   /** What an instance's finalizer binds it to, by its address. */
   private readonly resurrections = new Map<number, string>();
@@ -88,6 +41,13 @@ export class ObjectScript {
     this.file = file;
     this.py = py;
     this.ops = new Containers(py);
+    this.before = new Before(py, (self) => {
+      this.finalized.push(this.labels.get(self) ?? '');
+      const name = this.resurrections.get(self);
+      if (name === undefined) return;
+      py.core.incref(self);
+      this.bind(name, self);
+    });
     this.callback = py.scalars.str('callback');
     py.core.incref(this.callback);
     py.weakrefs.call = (_, ref) => this.callbacks.push(this.labels.get(ref) ?? '');
@@ -99,7 +59,7 @@ export class ObjectScript {
 
   /** Runs the statements, in order, and gives each one's observation to `print`. */
   run(statements: readonly Statement[], print: (observation: object) => void): void {
-    for (const s of statements) this.prepare(s.action);
+    for (const s of statements) this.before.prepare(s.action);
     this.py.gc.freeze();
     this.py.core.observer = this.log;
     for (const s of statements) print(this.execute(s));
@@ -108,76 +68,16 @@ export class ObjectScript {
   /** Throws KernelBug where the heap is not sound: structures, and counts against references. */
   check(): void {
     this.py.check();
-    const pinned = new Set([...this.literals, this.callback]);
+    const pinned = new Set([...this.before.literals, this.callback]);
     checkReferences(this.py, [...this.names.values()], pinned);
   }
 
-  // what exists before the script -----------------------------------------------------------------
-
-  private prepare(action: Action): void {
-    const visit = (value: unknown): void => {
-      if (Array.isArray(value)) value.forEach(visit);
-      else if (typeof value === 'object' && value !== null) {
-        const o = value as { is?: string; value?: unknown; text?: string; attribute?: string };
-        if (o.is === 'string' && o.text !== undefined) this.string(o.text);
-        else if (o.is === 'int' && typeof o.value === 'number') this.integer(o.value);
-        if (o.attribute !== undefined) this.string(o.attribute);
-        if (o.is === 'str')
-          this.string(String.fromCodePoint(characters[(o as StrExpression).kind]));
-        if (o.is === 'instance') this.classOf((o as { options: InstanceOptions }).options);
-        if (!ArrayBuffer.isView(value)) Object.values(value).forEach(visit);
-      }
-    };
-    visit(action);
-  }
-
-  private string(text: string): number {
-    let op = this.strings.get(text);
-    if (op === undefined) {
-      op = this.py.scalars.str(text);
-      this.keep(op);
-      this.strings.set(text, op);
-    }
-    return op;
-  }
-  private integer(value: number): number {
-    let op = this.integers.get(value);
-    if (op === undefined) {
-      op = this.py.scalars.int(value);
-      this.keep(op);
-      this.integers.set(value, op);
-    }
-    return op;
-  }
-  /** Gives a literal enough references for any script. */
-  private keep(op: number): void {
-    this.literals.add(op);
-    if (!this.py.isShared(op)) this.py.mem.store32(op, 0x20000000);
-  }
-
-  private classOf(o: InstanceOptions): PyClass {
-    const key = [o.class, o.slots, o.weakref, o.finalizer || o.resurrect !== null].join('|');
-    let cls = this.classes.get(key);
-    if (cls !== undefined) return cls;
-    const slots = o.slots === null ? null : Array.from({ length: o.slots }, (_, i) => `s${i}`);
-    const del = (self: number): void => {
-      this.finalized.push(this.labels.get(self) ?? '');
-      const name = this.resurrections.get(self);
-      if (name === undefined) return;
-      this.py.core.incref(self);
-      this.bind(name, self);
-    };
-    const finalizer = o.finalizer || o.resurrect !== null ? del : null;
-    cls = this.py.instances.makeClass({ name: o.class, slots, weakref: o.weakref, finalizer });
-    this.classes.set(key, cls);
-    return cls;
-  }
-
-  // one statement ----------------------------------------------------------------------------------
+  // one statement ---------------------------------------------------------------------------------
 
   private execute(s: Statement): object {
     const { py } = this;
-    const out: Record<string, unknown> = { line: s.line, call: callOf(s.action) };
+    const call = s.action.is === 'bind' ? s.action.value.is : s.action.is;
+    const out: Record<string, unknown> = { line: s.line, call };
     if (s.name !== null) out['name'] = s.name.text;
     this.line = s.line;
     this.isRange = s.isRange;
@@ -268,7 +168,7 @@ export class ObjectScript {
         return;
       }
       case 'setattr': {
-        ops.setAttribute(this.value(a.of), this.string(a.attribute), this.value(a.value));
+        ops.setAttribute(this.value(a.of), this.before.string(a.attribute), this.value(a.value));
         return;
       }
       case 'delitem': {
@@ -276,7 +176,7 @@ export class ObjectScript {
         return;
       }
       case 'delattr': {
-        ops.setAttribute(this.value(a.of), this.string(a.attribute), 0);
+        ops.setAttribute(this.value(a.of), this.before.string(a.attribute), 0);
         return;
       }
       case 'is':
@@ -310,50 +210,15 @@ export class ObjectScript {
         a.values.forEach((value, i) => gc.setThreshold(i, value));
         return undefined;
       case 'stats':
-        return this.stats();
+        return collectorStats(this.py);
       default:
         return 'of' in a ? this.observe(a.is as Observation, this.value(a.of)) : undefined;
     }
   }
 
   private observe(what: Observation, op: number): unknown {
-    const { core, gc } = this.py;
-    switch (what) {
-      case 'refcount':
-        return this.py.isShared(op) || this.literals.has(op) ? 'shared' : core.refcount(op);
-      case 'sizeof':
-        return this.py.sizeof(op);
-      case 'len':
-        return this.ops.length(op);
-      case 'tracked':
-        return core.isGc(op) && gc.isTracked(op);
-      case 'generation': {
-        const generation = core.isGc(op) ? gc.generationOf(op) : -1;
-        return generation < 0 ? null : generation === 3 ? 'permanent' : generation;
-      }
-      case 'alive':
-        if (core.kindOf(op) !== KIND_WEAKREF) throw new PyError('TypeError');
-        return this.py.weakrefs.isAlive(op);
-    }
-  }
-
-  private stats(): object {
-    const { gc } = this.py;
-    const generations = gc.stats.map((s, i) => ({
-      objects: gc.lists.size(gc.head(i)),
-      collections: s.collections,
-      collected: s.collected,
-      uncollectable: s.uncollectable,
-    }));
-    const stats = {
-      threshold: [0, 1, 2].map((i) => gc.threshold(i)),
-      enabled: gc.enabled,
-      generations,
-      frozen: gc.lists.size(gc.head(3)),
-      long_lived_total: gc.longLivedTotal,
-      long_lived_pending: gc.longLivedPending,
-    };
-    return this.py.profile.name === '3.11' ? { ...stats, free_lists: this.py.freeLists() } : stats;
+    if (what === 'refcount' && this.before.literals.has(op)) return 'shared';
+    return what === 'len' ? this.ops.length(op) : observe(this.py, what, op);
   }
 
   private bulk(
@@ -395,7 +260,7 @@ export class ObjectScript {
     }
   }
 
-  // names ------------------------------------------------------------------------------------------
+  // names -----------------------------------------------------------------------------------------
 
   private keyOf(name: Name): string {
     if (name.indices === null) return name.base;
@@ -420,9 +285,9 @@ export class ObjectScript {
       case 'none':
         return this.py.scalars.none;
       case 'int':
-        return this.integer(o.value);
+        return this.before.integer(o.value);
       case 'string':
-        return this.string(o.text);
+        return this.before.string(o.text);
     }
   }
 
@@ -443,8 +308,6 @@ export class ObjectScript {
     this.aliveRefs.delete(key);
     this.py.core.decref(op);
   }
-
-  // expressions ------------------------------------------------------------------------------------
 
   private assign(to: Name, e: Expression): void {
     const { core, gc } = this.py;
@@ -470,17 +333,17 @@ export class ObjectScript {
       case 'set':
         return py.sets.make();
       case 'int':
-        return this.number(e.literal);
+        return this.before.number(e.literal);
       case 'float':
         return scalars.float(e.value);
       case 'str':
         if (e.length === 1 && e.kind.startsWith('ucs'))
-          return this.borrowed(this.string(String.fromCodePoint(characters[e.kind])));
+          return this.borrowed(this.before.string(String.fromCodePoint(characters[e.kind])));
         return scalars.repeat(characters[e.kind], e.length, e.kind);
       case 'bytes':
         return scalars.bytes(e.length);
       case 'instance': {
-        const op = py.instances.make(this.classOf(e.options));
+        const op = py.instances.make(this.before.classOf(e.options));
         if (e.options.resurrect === null) this.resurrections.delete(op);
         else this.resurrections.set(op, e.options.resurrect);
         return op;
@@ -495,7 +358,7 @@ export class ObjectScript {
       case 'getitem':
         return ops.getItem(this.value(e.of), this.value(e.key));
       case 'getattr':
-        return ops.getAttribute(this.value(e.of), this.string(e.attribute));
+        return ops.getAttribute(this.value(e.of), this.before.string(e.attribute));
       case 'pop':
         return ops.pop(this.value(e.of));
       case 'deref': {
@@ -534,21 +397,4 @@ export class ObjectScript {
     });
     return op;
   }
-
-  /** int(literal): what fits in one digit as C makes it, more as parsed from decimal digits. */
-  private number(literal: string): number {
-    const value = BigInt(literal);
-    const size = value < 0n ? -value : value;
-    if (size < 2n ** 30n) return this.py.scalars.int(Number(value));
-    const digits: number[] = [];
-    for (let rest = size; rest > 0n; rest >>= 30n) digits.push(Number(rest & 0x3fffffffn));
-    const decimals = literal.replace('-', '').length;
-    const room = Math.floor((decimals * Math.log(10)) / (30 * Math.LN2) + 1);
-    return this.py.scalars.intOf(digits, value < 0n, 24 + 4 * Math.max(room, digits.length));
-  }
-}
-
-/** The name of a statement in observations. */
-function callOf(a: Action): string {
-  return a.is === 'bind' ? a.value.is : a.is;
 }
