@@ -6,8 +6,8 @@
 //     leaf: tail_hi, tail_lo: an arena begins at tail_hi in this chunk (-1: at 0), and one that
 //     began in the chunk before ends at tail_lo
 //
-// The root lies in the data section, the other nodes come from the raw allocator when an arena needs
-// them and stay. Source: CPython 3.11 Objects/obmalloc.c arena_map_*().
+// The root lies in the data section; the other nodes come from the raw allocator when an arena
+// needs them, and stay. Source: CPython 3.11 Objects/obmalloc.c arena_map_*().
 
 import type { Memory } from '../memory.ts';
 import type { RawAllocator } from './arena.ts';
