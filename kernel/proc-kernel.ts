@@ -3,11 +3,13 @@
 // kernel/resource.c r_show().
 
 import type { BootedMemory } from './boot.ts';
-import { imageParts } from './kaddr.ts';
+import { PAGE_OFFSET, imageParts } from './kaddr.ts';
 import type { E820Row } from './memory_map.ts';
 import type { SlabHeap } from './slab_common.ts';
 import { freeInPartial } from './slab_inspect.ts';
-import { PAGE_SIZE, hex } from './types.ts';
+import { tableIndex } from './pgtable.ts';
+import { _PAGE_PRESENT, _PAGE_PSE, ptePfn } from './pte.ts';
+import { PAGE_SIZE, PMD_SIZE, PUD_SIZE, alignDown, hex } from './types.ts';
 import type { Vmalloc } from './vmalloc.ts';
 
 const SLABINFO_HEAD =
@@ -80,6 +82,38 @@ export function procIomem(machine: BootedMemory, rows: readonly E820Row[]): stri
         `${'  '.repeat(level)}${hex8(start)}-${hex8(end)} : ${name}\n`,
     )
     .join('');
+}
+
+/** Bytes of RAM that the direct map has in pages of 4 KiB, 2 MiB and 1 GiB. */
+export function directMapBytes(machine: BootedMemory): [number, number, number] {
+  const sums = new Map([PAGE_SIZE, PMD_SIZE, PUD_SIZE].map((size) => [size, 0]));
+  for (const range of machine.memblock.memory) {
+    const end = PAGE_OFFSET + range.endPfn * PAGE_SIZE;
+    for (let va: number = PAGE_OFFSET + range.startPfn * PAGE_SIZE; va < end;) {
+      const size = leafSize(machine, va);
+      const next = Math.min(end, alignDown(va, size) + size);
+      sums.set(size, (sums.get(size) ?? 0) + (next - va));
+      va = next;
+    }
+  }
+  return [sums.get(PAGE_SIZE) ?? 0, sums.get(PMD_SIZE) ?? 0, sums.get(PUD_SIZE) ?? 0];
+}
+
+/** Size of the page that maps a kernel address. */
+function leafSize(machine: BootedMemory, va: number): number {
+  const { words } = machine.mem;
+  let table = machine.kernelRoot;
+  for (const [level, size] of [
+    [4, 0],
+    [3, PUD_SIZE],
+    [2, PMD_SIZE],
+  ] as const) {
+    const at = machine.mem.readable(table) + tableIndex(va, level) * 2;
+    if ((words[at] & _PAGE_PRESENT) === 0) return PAGE_SIZE;
+    if (size > 0 && (words[at] & _PAGE_PSE) !== 0) return size;
+    table = ptePfn(words[at], words[at + 1]);
+  }
+  return PAGE_SIZE;
 }
 
 function pad(n: number, width: number): string {

@@ -9,6 +9,7 @@
 // Source: Linux 6.18 fs/proc/meminfo.c, mm/show_mem.c si_mem_available(), mm/vmstat.c
 // vmstat_text[].
 
+import { directMapBytes } from '../kernel/proc-kernel.ts';
 import type { Counter } from '../kernel/proc-zones.ts';
 import { zoneCounters } from '../kernel/proc-zones.ts';
 import {
@@ -146,7 +147,11 @@ export function procMeminfo(system: System): string {
   ];
   const text = rows.map(([name, pages]) => line(name, pages * 4, ' kB')).join('');
   const huge = ['Total', 'Free', 'Rsvd', 'Surp'].map((n) => line(`HugePages_${n}`, 0, ''));
-  return text + huge.join('') + line('Hugepagesize', 2048, ' kB') + line('Hugetlb', 0, ' kB');
+  const direct = directMapBytes(machine.booted).map((bytes, i) =>
+    line(`DirectMap${['4k', '2M', '1G'][i]}`, bytes / 1024, ' kB'),
+  );
+  const sizes = line('Hugepagesize', 2048, ' kB') + line('Hugetlb', 0, ' kB');
+  return text + huge.join('') + sizes + direct.join('');
 }
 
 function line(name: string, value: number, unit: string): string {

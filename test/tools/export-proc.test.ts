@@ -75,6 +75,11 @@ describe('meminfo', () => {
     expect(info.get('MemFree')).toBe(use.free * 4);
     expect(info.get('AnonPages')).toBe((PAGES + 1) * 4);
     expect(info.get('KernelStack')).toBe(2 * 16);
+    const ram = system.machine.booted.memblock.memory;
+    const kib = ram.reduce((sum, r) => sum + (r.endPfn - r.startPfn) * 4, 0);
+    const mapped = ['DirectMap4k', 'DirectMap2M', 'DirectMap1G'].map((n) => info.get(n) ?? 0);
+    expect(mapped.reduce((a, b) => a + b)).toBe(kib);
+    expect(mapped[1]).toBeGreaterThan(200 * 1024);
   });
 });
 
