@@ -9,6 +9,7 @@
 import type { Task } from '../userspace/process.ts';
 import { explain, telling, type Explanation } from './explain.ts';
 import { countFrames, framesLost, reclaimable, type FrameCounts } from './frames.ts';
+import { Progress } from './progress.ts';
 import { endsProcess, machineOf } from './replay/open.ts';
 import { RecordedFiles } from './replay/files.ts';
 import { Kernel } from './replay/kernel.ts';
@@ -74,11 +75,14 @@ export async function compare(paths: readonly [string, string]): Promise<Compari
 function together(left: Replayer, right: Replayer): void {
   const share = (r: Replayer): number =>
     r.done || endsProcess(r) ? Infinity : r.next / r.recording.records.length;
+  const progress = new Progress('running both');
   for (;;) {
     const [a, b] = [share(left), share(right)];
-    if (a === Infinity && b === Infinity) return;
+    if (a === Infinity && b === Infinity) break;
     (a <= b ? left : right).step();
+    progress.at(Math.min(a, b), 1);
   }
+  progress.end();
 }
 
 function side(replayer: Replayer, path: string): Side {

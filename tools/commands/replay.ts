@@ -5,6 +5,7 @@ import { recordingPath } from '../examples.ts';
 import { openInput } from '../input.ts';
 import { parseTlb, replayLackey, type LackeyCounts, type TlbShape } from '../lackey-replay.ts';
 import { JsonLines } from '../output.ts';
+import { Progress } from '../progress.ts';
 import { differenceText, firstDifference } from '../replay/difference.ts';
 import { openReplay, parseSize } from '../replay/open.ts';
 import { Agreement, number, processText } from '../replay/summary.ts';
@@ -65,7 +66,12 @@ async function replayText(path: string, options: Options): Promise<void> {
   const replayer = await openReplay(path, options.ram);
   const agreement = new Agreement(replayer);
   const begun = performance.now();
-  replayer.run((record, report) => agreement.add(record, report));
+  const progress = new Progress('replaying');
+  replayer.run((record, report) => {
+    agreement.add(record, report);
+    progress.at(replayer.next, replayer.recording.records.length);
+  });
+  progress.end();
   const seconds = (performance.now() - begun) / 1000;
   const { recording } = replayer;
   const lines = [
