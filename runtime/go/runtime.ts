@@ -46,7 +46,9 @@ export interface GoOptions {
   readonly memoryLimit?: number;
   /** Room for global pointer variables, in bytes. */
   readonly globalsBytes?: number;
-  /** Where type descriptors and global variables lie; the program's own image may be before them. */
+  /**
+   * Where type descriptors and global variables lie; the program's own image may be before them.
+   */
   readonly imageBase?: number;
   /** Told of each system call, as strace prints it. */
   readonly onCall?: (line: string) => void;

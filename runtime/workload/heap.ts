@@ -2,9 +2,9 @@
 //
 //   the program says              Go lays out                      CPython lays out
 //   record { id: 'int' … }        a struct, fields in place        an instance and its values
-//   list('int')                   a slice of 8-byte integers       a list of pointers to int objects
-//   list(Record)                  a slice of structs               a list of pointers to instances
-//   map('string', 'int')          a swiss table of key and value   a dict of pointers
+//   list('int')                   a slice of 8-byte integers       a list of pointers to int
+//   objects list(Record)                  a slice of structs               a list of pointers to
+//   instances map('string', 'int')          a swiss table of key and value   a dict of pointers
 //   'ref'                         a pointer                        a pointer
 //
 // Integers, floats and truth values are JavaScript numbers here: where they live (in place, or each
@@ -21,7 +21,9 @@ import { InputError } from '../../kernel/errors.ts';
 export type Ref = number;
 
 export type ScalarKind = 'int' | 'float' | 'bool';
-/** What a field, an item or a value is. A RecordType is the record itself, not a reference to it. */
+/**
+ * What a field, an item or a value is. A RecordType is the record itself, not a reference to it.
+ */
 export type Kind = ScalarKind | 'string' | 'ref' | ListType | MapType | RecordType;
 
 /** One field of a record. Values are numbers or Refs by the field's kind. */
