@@ -45,7 +45,7 @@ export function bootProgram(go: GoRuntime): void {
 }
 
 function newStacks(go: GoRuntime, count: number): void {
-  for (let i = 0; i < count; i++) go.newStack(STACK_SPAN_PAGES);
+  for (let i = 0; i < count; i++) go.bootStack = go.newStack(STACK_SPAN_PAGES);
 }
 
 /** The first collection starts its worker: an object and a buffer. */

@@ -28,7 +28,7 @@ const ALLOC_NS_PER_BYTE = 0.06;
 /** Stop-the-world parts of a cycle. */
 const SWEEP_TERM_NS = 10e3;
 const MARK_TERM_NS = 2e3;
-const FIRST_STACK_PAGES = 1;
+const FIRST_STACK_PAGES = 4;
 /** Most of a mark's time that is taken for assists: the program runs in between. */
 const MAX_ASSIST_SHARE = 0.45;
 
@@ -54,7 +54,8 @@ export class GoProgram {
   constructor(go: GoRuntime) {
     this.go = go;
     bootProgram(go);
-    this.stack = go.newStack(FIRST_STACK_PAGES);
+    // main's stack is in one of the spans that the start made.
+    this.stack = go.bootStack;
     this.stackBase = go.sys.addressOf(go.heap.spans.start[this.stack]);
     go.gc.roots = [...go.gc.roots, { prepare: () => 1, scan: () => this.scanStack() }];
     go.gc.onStart = () => {

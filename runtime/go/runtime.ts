@@ -73,6 +73,8 @@ export class GoRuntime {
   /** Address of the first global pointer variable, and how many are in use. */
   readonly globalsBase: number;
   globals = 0;
+  /** The span that main's stack is in. */
+  bootStack = 0;
   private readonly globalsBytes: number;
 
   constructor(mem: Memory, options: GoOptions = {}) {

@@ -248,12 +248,12 @@ export class Sys {
 
   /** Clears whole 8-byte words of the heap; makes the pages present. */
   zeroWords(w: number, count: number): void {
-    const { words } = this.mem;
+    const { words, bytes } = this.mem;
     for (let done = 0; done < count;) {
       const piece = Math.min(count - done, 512 - ((w + done) & 511));
       const at = this.heapAt(w + done);
       if (piece <= 32) for (let i = 0; i < piece << 1; i++) words[at + i] = 0;
-      else words.fill(0, at, at + (piece << 1));
+      else bytes.fill(0, at * 4, at * 4 + (piece << 3));
       done += piece;
     }
   }
