@@ -10,7 +10,8 @@ import { MemGroups } from './memcg.ts';
 import type { MemMap } from './page.ts';
 import type { PageAllocator } from './page_alloc.ts';
 import type { PhysMem } from './physmem.ts';
-import { Lru } from './reclaim/pools.ts';
+import type { Prng } from './prng.ts';
+import { Lru, type MakePolicy } from './reclaim/pools.ts';
 import { Reclaim } from './reclaim/reclaim.ts';
 import { Rmap } from './rmap.ts';
 import { SlabHeap, type SlabOptions } from './slab_common.ts';
@@ -26,6 +27,10 @@ export interface MachineConfig extends BootConfig {
   readonly slab?: SlabOptions;
   /** The TLBs of the CPUs; without it they translate as fast as they can, and count less. */
   readonly tlb?: TlbConfig;
+  /** Decides which pages leave memory (reclaim/policies.ts); Linux's two lists where not given. */
+  readonly replacement?: MakePolicy;
+  /** For policies that draw. */
+  readonly prng?: Prng;
 }
 
 export class Machine {
@@ -59,7 +64,8 @@ export class Machine {
     const { alloc, pages, stat, trace } = this;
     const { zones } = alloc;
     const oneNode = zones.every((zone) => zone.node === zones[0].node);
-    this.lru = new Lru(pages, oneNode ? null : (pfn) => alloc.zoneOf(pfn).node);
+    const nodeOf = oneNode ? null : (pfn: number): number => alloc.zoneOf(pfn).node;
+    this.lru = new Lru(pages, nodeOf, config.replacement, config.prng);
     this.rmap = new Rmap(pages, alloc, stat, this.lru);
     this.reclaim = new Reclaim({ pages, rmap: this.rmap, stat, trace, zones }, this.lru);
     alloc.walk.pressure = this.reclaim;

@@ -34,7 +34,14 @@ import {
   kpageCount,
   kpageFlags,
 } from '../userspace/pagemap.ts';
-import { isKernelFrame, nodeCounters, procMeminfo, procVmstat } from '../userspace/proc-memory.ts';
+import {
+  isKernelFrame,
+  nodeCounters,
+  procMeminfo,
+  procPressure,
+  procSwaps,
+  procVmstat,
+} from '../userspace/proc-memory.ts';
 import { procSmaps, procSmapsRollup } from '../userspace/proc-smaps.ts';
 import { procMaps, procStat, procStatm, procStatus } from '../userspace/proc.ts';
 import type { System } from '../userspace/system.ts';
@@ -59,6 +66,8 @@ export function exportProc(system: System, dir: string): void {
   const put = (name: string, text: string): void => writeFileSync(join(dir, name), text);
   put('meminfo', procMeminfo(system));
   put('vmstat', procVmstat(system));
+  mkdirSync(join(dir, 'pressure'), { recursive: true });
+  put('pressure/memory', procPressure(system));
   put(
     'zoneinfo',
     procZoneinfo(booted, (node) => nodeCounters(system, node)),
@@ -94,7 +103,7 @@ function otherFiles(system: System): [string, string][] {
     ['uptime', `${seconds} ${seconds}\n`],
     ['loadavg', `0.00 0.00 0.00 1/${system.tasks.size} ${system.tasks.size}\n`],
     ['version', 'Linux version 6.18.0 (pagewalk)\n'],
-    ['swaps', 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'],
+    ['swaps', procSwaps(system)],
     ['mounts', 'proc /proc proc rw 0 0\n'],
     ['cpuinfo', info.join('')],
     ['filesystems', 'nodev\tproc\n'],

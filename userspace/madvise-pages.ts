@@ -103,11 +103,6 @@ function isRun(vma: Vma, pte: number, head: Pfn, nr: number): boolean {
   return true;
 }
 
-/** MADV_COLD: nothing is reclaimed, but huge pages are split where a part of them is meant. */
-export function coolDown(vma: Vma, start: number, end: number): void {
-  forEachPte(vma, start, end, () => undefined);
-}
-
 /** MADV_FREE: clean from now on; dropped under pressure unless written again. */
 export function freeLazily(vma: Vma, start: number, end: number): void {
   const { mm } = vma;
@@ -143,6 +138,20 @@ export function freeLazily(vma: Vma, start: number, end: number): void {
     machine.lru.add(head);
   });
   mm.system.flushTlb(mm, start, end);
+}
+
+/** MADV_COLD: pages that this mapping alone uses look as if nobody had, and go first. */
+export function coolDown(vma: Vma, start: number, end: number): void {
+  const { lru, mem, pages } = vma.mm.system.machine;
+  forEachPte(vma, start, end, (pte) => {
+    const lo = mem.words[pte];
+    if (!ptePresent(lo) || (lo & _PAGE_SPECIAL) !== 0) return;
+    const pfn = ptePfnAny(lo, mem.words[pte + 1]);
+    if (pages.head(pfn) !== pfn || pages.mapcount(pfn) > 1) return;
+    mem.words[pte] = lo & ~_PAGE_ACCESSED;
+    lru.deactivate(pfn);
+  });
+  vma.mm.system.flushTlb(vma.mm, start, end);
 }
 
 /** MADV_PAGEOUT: pages that one entry alone maps are reclaimed, where they can be. */

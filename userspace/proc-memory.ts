@@ -177,6 +177,21 @@ function swapCached(system: System): number {
   return n;
 }
 
+/** /proc/swaps: the device, its size and what of it is used, in KiB. */
+export function procSwaps(system: System): string {
+  const head = 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n';
+  if (system.swap === null) return head;
+  const size = system.totalSwapPages * 4;
+  const used = size - system.swap.available * 4;
+  return `${head}/dev/ram0                               partition\t${size}\t\t${used}\t\t-2\n`;
+}
+
+/** /proc/pressure/memory. */
+export function procPressure(system: System): string {
+  const { reclaim, trace } = system.machine;
+  return reclaim.psi.show(trace.timeNs);
+}
+
 /** Counters of one node, as zoneinfo shows them with its first zone. */
 export function nodeCounters(system: System, node: number): Counter[] {
   if (node > 0) return []; // counters are kept for the machine, and shown with node 0
@@ -205,11 +220,7 @@ function vmstatValues(system: System): Map<string, number> {
   }
   const use = memoryUse(system);
   const locked = stat.node[NR_MLOCK];
-  const [inactiveAnon, activeAnon, inactiveFile, activeFile] = lruLengths(system);
-  values.set('nr_inactive_anon', inactiveAnon);
-  values.set('nr_active_anon', activeAnon);
-  values.set('nr_inactive_file', inactiveFile);
-  values.set('nr_active_file', activeFile);
+  for (const [name, n] of system.machine.lru.counters()) values.set(name, n);
   values.set('nr_unevictable', locked);
   values.set('nr_mlock', locked);
   values.set('nr_slab_reclaimable', slab.reclaimablePages);

@@ -8,7 +8,7 @@
 
 import { assert } from '../errors.ts';
 import { PageLists } from '../list.ts';
-import { MemMap } from '../page.ts';
+import { MemMap, PAGE_RECORD } from '../page.ts';
 import type { Prng } from '../prng.ts';
 import type { PolicyContext, References, ReplacementPolicy, ScanControl } from './policy.ts';
 
@@ -71,6 +71,7 @@ export function faultsOf(make: MakePolicy, refs: References, frames: number, prn
       frame = evict(policy, control, victims);
       shadows[pageOf[frame]] = policy.onEvict(frame);
       frameOf[pageOf[frame]] = -1;
+      map.words[frame * PAGE_RECORD] = 0;
     }
     bits[frame] = kinds[i];
     frameOf[page] = frame;

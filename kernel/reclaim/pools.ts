@@ -142,13 +142,39 @@ export class Lru {
     if (policy instanceof TwoList) policy.deactivate(pfn);
   }
 
-  /** Pages of one LRU_* list of all two-list pools of a node; -1 for all nodes. */
-  length(lru: number, node = -1): number {
+  /** What /proc/vmstat says of the lists and of pages that came back, all pools together. */
+  *counters(): IterableIterator<[string, number]> {
+    const names = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file'];
+    for (const [lru, name] of names.entries()) yield [`nr_${name}`, this.length(lru)];
+    const sums = new Float64Array(6);
+    for (const { policy } of this.pools) {
+      if (!(policy instanceof TwoList)) continue;
+      sums[0] += policy.refaults[0];
+      sums[1] += policy.refaults[1];
+      sums[2] += policy.activated[0];
+      sums[3] += policy.activated[1];
+      sums[4] += policy.activations;
+      sums[5] += policy.deactivations;
+    }
+    yield ['workingset_refault_anon', sums[0]];
+    yield ['workingset_refault_file', sums[1]];
+    yield ['workingset_activate_anon', sums[2]];
+    yield ['workingset_activate_file', sums[3]];
+    yield ['pgactivate', sums[4]];
+    yield ['pgdeactivate', sums[5]];
+  }
+
+  /** Pages on one LRU_* list of all two-list pools; O(pages), for /proc. */
+  length(lru: number): number {
     let n = 0;
-    for (const pool of this.pools) {
-      if (node >= 0 && pool.node !== node) continue;
-      if (pool.policy instanceof TwoList) n += pool.policy.length(lru);
-      else if (lru === 0) n += pool.policy.size;
+    for (const { policy } of this.pools) {
+      if (policy instanceof TwoList) {
+        const list = policy.first + lru;
+        for (let pfn = this.context.lists.head[list]; pfn >= 0;) {
+          n += 1 << this.pages.compoundOrder(pfn);
+          pfn = this.context.lists.next(pfn);
+        }
+      } else if (lru === 0) n += policy.size;
     }
     return n;
   }

@@ -15,6 +15,7 @@
 
 import type { MemGroup } from '../memcg.ts';
 import { PG_lru, PG_mlocked, type MemMap } from '../page.ts';
+import { PAGE_IO_NS, Psi, SCAN_NS } from '../psi.ts';
 import type { Evictor, MemoryPressure } from '../ports.ts';
 import type { Rmap } from '../rmap.ts';
 import type { VmStat } from '../stats.ts';
@@ -103,6 +104,7 @@ export class Reclaim implements MemoryPressure {
   private readonly lru: Lru;
   private readonly control: Control;
   private readonly victims = new Int32Array(SWAP_CLUSTER_MAX);
+  readonly psi = new Psi();
   private running = false;
   private scanned = 0;
 
@@ -121,6 +123,7 @@ export class Reclaim implements MemoryPressure {
     const freed = this.rounds(pools, Math.max(SWAP_CLUSTER_MAX, 1 << order), true, this.swappiness);
     stat.counts[PGSCAN_DIRECT] += this.scanned;
     stat.counts[PGSTEAL_DIRECT] += freed;
+    this.psi.stall(this.scanned * SCAN_NS + freed * PAGE_IO_NS);
     if (trace.on) trace.emit(mm_vmscan_direct_reclaim_end, freed);
     return freed;
   }
@@ -135,6 +138,7 @@ export class Reclaim implements MemoryPressure {
     const freed = this.rounds(pools, wanted, false, group.swappiness);
     stat.counts[PGSCAN_DIRECT] += this.scanned;
     stat.counts[PGSTEAL_DIRECT] += freed;
+    this.psi.stall(this.scanned * SCAN_NS + freed * PAGE_IO_NS);
     if (trace.on) trace.emit(mm_vmscan_memcg_reclaim_end, freed);
     return freed;
   }
