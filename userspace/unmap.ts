@@ -24,6 +24,7 @@ import { NO_PFN, type Pfn } from '../kernel/types.ts';
 import { Inode } from './file.ts';
 import type { Mm } from './mm.ts';
 import { MM_SWAPENTS } from './rss.ts';
+import { splitFolio } from './split-folio.ts';
 import type { System } from './system.ts';
 import { VM_LOCKED } from './vma.ts';
 import { writePage } from './writeback.ts';
@@ -71,13 +72,21 @@ function tryToUnmap(system: System, pfn: Pfn, slot: number): boolean {
 }
 
 /**
- * Reclaims a page that is mapped, or only cached; a page of a compound one stays.
+ * Reclaims a page that is mapped, or only cached; it is on no LRU list. A compound page of a file
+ * goes as a whole, an anonymous one is split first, and its first page goes.
  * @returns true where its frame is free now.
  */
 export function reclaimPage(system: System, pfn: Pfn): boolean {
-  const { pages, rmap } = system.machine;
+  const { lru, pages, rmap } = system.machine;
+  if (pages.head(pfn) !== pfn) return false;
+  if (pages.compoundOrder(pfn) > 0) {
+    if (pages.hasFlags(pfn, PG_mlocked)) return false;
+    if (!pages.hasFlags(pfn, PG_anon)) return reclaimFolio(system, pfn);
+    if (!splitFolio(system, pfn, true)) return false;
+    if (pages.refcount(pfn) === 0) return true; // nothing but zeros
+    lru.remove(pfn);
+  }
   const flags = pages.flags(pfn);
-  if (pages.head(pfn) !== pfn || pages.compoundOrder(pfn) > 0) return false;
   if ((flags & PG_mlocked) !== 0 || isPinned(pages, pfn)) return false;
   if ((flags & (PG_anon | PG_swapcache)) === PG_swapcache) {
     return system.swap?.dropCached(pfn) ?? false;
@@ -111,6 +120,43 @@ function reclaimLazy(system: System, pfn: Pfn): boolean {
   if (gone) lru.evicted(pfn);
   rmap.put(pfn);
   return gone;
+}
+
+/** Drops a clean compound page from its file's cache; a dirty one is written, and goes next time. */
+function reclaimFolio(system: System, head: Pfn): boolean {
+  const { lru, pages, rmap, stat } = system.machine;
+  const inode = rmap.owners.get(pages.owner(head));
+  if (!(inode instanceof Inode) || inode.kind !== 'disk') return false;
+  const nr = 1 << pages.compoundOrder(head);
+  const first = pages.index(head) >>> 0;
+  let mapped = 0;
+  for (let i = 0; i < nr; i++) {
+    if (inode.cache.get(first + i) !== head + i) return false;
+    mapped += pages.mapcount(head + i);
+  }
+  if (pages.entireMapcount(head) > 0 || pages.refcount(head) !== mapped + nr) return false;
+  let dirty = pages.hasFlags(head, PG_dirty);
+  for (let i = 0; i < nr; i++) {
+    const gone = tryToUnmap(system, (head + i) as Pfn, NO_SLOT);
+    dirty ||= pages.hasFlags(head + i, PG_dirty);
+    if (dirty) pages.setFlags(head, PG_dirty); // a folio is dirty as a whole
+    if (!gone) return false;
+  }
+  if (dirty) {
+    for (let i = 0; i < nr; i++) {
+      writePage(system, inode, first + i, (head + i) as Pfn);
+      pages.clearFlags(head + i, PG_dirty);
+    }
+    return false;
+  }
+  const shadow = lru.evicted(head);
+  for (let i = 0; i < nr; i++) {
+    inode.cache.remove(first + i);
+    inode.cache.setShadow(first + i, shadow);
+    rmap.put((head + i) as Pfn);
+  }
+  stat.node[NR_FILE_PAGES] -= nr;
+  return true;
 }
 
 function reclaimCached(system: System, pfn: Pfn): boolean {

@@ -5,9 +5,9 @@
 //          evict                  new pages, and used ones when all are looked at ("ageing")
 //
 // Eviction takes pages off the oldest generation; one that was used meanwhile goes to the youngest
-// instead. An empty oldest generation is given up. When fewer than two older generations than the
-// youngest are left, all pages are looked at: used ones become the youngest, and a new generation
-// begins. Which kind of page is evicted: the one that comes back less often, by swappiness.
+// instead. An empty oldest generation is given up. When only the youngest is left besides it, all
+// older pages are looked at: used ones become the youngest, and a new generation begins. Which
+// kind of page is evicted: the one that comes back less often, by swappiness.
 // Invariants (check()): 2 <= generations <= 4; note[pfn] names the list that a frame is on.
 // Source: Linux 6.18 mm/vmscan.c: lru_gen_add_folio(), try_to_inc_max_seq(), sort_folio(),
 // isolate_folios(); Documentation/mm/multigen_lru.rst.
@@ -70,22 +70,9 @@ export class MgLru implements ReplacementPolicy {
   }
 
   pick(victims: Int32Array, control: ScanControl): number {
-    let n = 0;
-    while (n < victims.length && this.budget > 0) {
-      if (this.maxSeq - this.oldestSeq(control) < MIN_NR_GENS && !this.age(control)) break;
-      const type = this.typeToScan(control);
-      const list = this.first + type * MAX_NR_GENS + (this.minSeq[type] % MAX_NR_GENS);
-      const pfn = this.context.lists.tail[list];
-      if (pfn < 0) {
-        if (this.minSeq[type] + 1 >= this.maxSeq) break; // nothing of this type
-        this.minSeq[type]++;
-        continue;
-      }
-      this.budget--;
-      this.context.lists.remove(list, pfn);
-      if (control.wasUsed(pfn) !== 0) this.put(pfn, type, this.maxSeq);
-      else victims[n++] = pfn;
-    }
+    const type = this.typeToScan(control);
+    let n = this.pickOf(type, victims, control);
+    if (n === 0 && control.maySwap) n = this.pickOf(1 - type, victims, control);
     return n > 0 ? n : -1;
   }
 
@@ -139,13 +126,30 @@ export class MgLru implements ReplacementPolicy {
     return anon < file ? ANON : FILE;
   }
 
-  private oldestSeq(control: ScanControl): number {
-    return this.minSeq[this.typeToScan(control)];
+  /** Takes unused pages of one type off its oldest generation. @returns how many. */
+  private pickOf(type: number, victims: Int32Array, control: ScanControl): number {
+    const { lists } = this.context;
+    let n = 0;
+    let aged = 0;
+    while (n < victims.length && this.budget > 0) {
+      const list = this.first + type * MAX_NR_GENS + (this.minSeq[type] % MAX_NR_GENS);
+      const pfn = lists.tail[list];
+      if (pfn < 0) {
+        if (this.minSeq[type] + 1 < this.maxSeq) this.minSeq[type]++;
+        else if (this.count(type) === 0 || aged++ === 2) break;
+        else this.age(control);
+        continue;
+      }
+      this.budget--;
+      lists.remove(list, pfn);
+      if (control.wasUsed(pfn) !== 0) this.put(pfn, type, this.maxSeq);
+      else victims[n++] = pfn;
+    }
+    return n;
   }
 
-  /** Looks at all pages and begins a new generation. @returns false where there are no pages. */
-  private age(control: ScanControl): boolean {
-    if (this.size === 0) return false;
+  /** Looks at all pages but the youngest and begins a new generation. */
+  private age(control: ScanControl): void {
     const { lists } = this.context;
     for (let type = ANON; type <= FILE; type++) {
       for (let seq = this.minSeq[type]; seq < this.maxSeq; seq++) {
@@ -164,7 +168,6 @@ export class MgLru implements ReplacementPolicy {
       this.refaulted[type] /= 2;
     }
     this.maxSeq++;
-    return true;
   }
 
   /** Makes room for one more generation: the oldest joins the one after it. */
