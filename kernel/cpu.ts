@@ -8,9 +8,16 @@
 
 import { assert } from './errors.ts';
 import type { PhysMem } from './physmem.ts';
-import { FAULT_OK, PF_USER, type AddressSpace, type FaultResult } from './ports.ts';
+import {
+  FAULT_MAPERR,
+  FAULT_OK,
+  PF_INSTR,
+  PF_USER,
+  type AddressSpace,
+  type FaultResult,
+} from './ports.ts';
 import { DIRECT_TLB, Tlb, type TlbConfig } from './tlb.ts';
-import { addressOf, hiOf, type VirtAddr } from './types.ts';
+import { addressOf, hiOf, TASK_SIZE, type VirtAddr } from './types.ts';
 import { Walker, type CpuFeatures } from './walker.ts';
 
 /** A tag that no paging-structure cache holds: turns the straight line of Cpu.miss() off. */
@@ -58,8 +65,8 @@ export class CpuState {
   protected front: Int32Array;
   protected mode = PF_USER; // PF_USER or 0: the current privilege level
   protected pdeTag = NO_TAG;
-  protected cr2Lo = 0;
-  protected cr2Hi = 0;
+  private cr2Lo = 0;
+  private cr2Hi = 0;
 
   constructor(id: number, mem: PhysMem, tlb: TlbConfig = DIRECT_TLB) {
     this.id = id;
@@ -169,6 +176,23 @@ export class CpuState {
     const { fault } = this;
     this.fault = FAULT_OK;
     return fault;
+  }
+
+  /** The physical address behind `va`, or -1; no effect on tables, TLB or counters. */
+  peek(va: number): number {
+    return this.walker.peek(va);
+  }
+
+  /** Raises #PF: sets CR2 and the error code, and asks the space's handler. */
+  protected pageFault(lo: number, hi: number, errorCode: number): FaultResult {
+    const { nxe, smep } = this.walker.features;
+    this.cr2Lo = lo;
+    this.cr2Hi = hi;
+    this.errorCode = nxe || smep ? errorCode : errorCode & ~PF_INSTR;
+    this.pageFaults++;
+    const va = addressOf(lo, hi);
+    if (this.space === null || va < 0 || va >= TASK_SIZE) return FAULT_MAPERR;
+    return this.space.handleFault(va, this.errorCode);
   }
 
   /** The straight line of miss() serves the direct form, with NXE on: bit 63 is then no error. */

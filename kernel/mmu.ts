@@ -28,7 +28,6 @@ import { KernelBug } from './errors.ts';
 import type { PhysMem } from './physmem.ts';
 import {
   FAULT_GP,
-  FAULT_MAPERR,
   FAULT_OK,
   FAULT_SIGBUS,
   PF_INSTR,
@@ -54,7 +53,7 @@ import {
   type TlbConfig,
 } from './tlb.ts';
 import { SIZE_PAGES_MASK } from './tlb-array.ts';
-import { addressOf, hiOf, TASK_SIZE, type VirtAddr } from './types.ts';
+import { hiOf, type VirtAddr } from './types.ts';
 import { WALK_OK } from './walker.ts';
 
 /** Times that one access may fault and be retried before it is a bug of the handler. */
@@ -181,6 +180,26 @@ export class Cpu extends CpuState {
     return at < 0 ? -1 : at + ((lo >>> 2) & 1023);
   }
 
+  /**
+   * Many data accesses in a row, as a replay makes them: pairs of words lo, hi; bit 0 of lo says
+   * that it is a write. @returns how many were made: fewer than `count` where one faulted.
+   */
+  touchAll(refs: Int32Array, count: number): number {
+    const { mode, tlb } = this;
+    let again = 0;
+    let done = 0;
+    for (; done < count; done++) {
+      const lo = refs[done << 1];
+      const hi = refs[(done << 1) + 1];
+      const access = mode | ((lo & 1) << 1); // PF_WRITE
+      const last = tlb.lastPage === (lo & TAG_8) && tlb.lastHi === hi;
+      if (last && (access & ~tlb.lastAllows) === 0) again++;
+      else if (this.touch(lo, hi, (lo & 1) !== 0) < 0) break;
+    }
+    tlb.l1Hits += again;
+    return done;
+  }
+
   /** An instruction fetch: true where it succeeds, else false and `fault`. */
   fetch(lo: number, hi: number): boolean {
     const { front } = this;
@@ -209,11 +228,6 @@ export class Cpu extends CpuState {
     return result;
   }
 
-  /** The physical address behind `va`, or -1; no effect on tables, TLB or counters. */
-  peek(va: number): number {
-    return this.walker.peek(va);
-  }
-
   // ---- the long way ----
 
   /**
@@ -223,7 +237,6 @@ export class Cpu extends CpuState {
    *   zeros; -1 and `fault` where the access fails.
    */
   private miss(lo: number, hi: number, access: number): number {
-    if (this.levels) return this.again(lo, hi, access);
     const { pde, slotOf, words } = this;
     const r = (lo >>> 19) & this.pdeMask;
     if (pde[r] === ((lo & -0x200000) | this.pdeTag) && pde[r + 1] === hi && access >= PF_USER) {
@@ -251,7 +264,7 @@ export class Cpu extends CpuState {
         return slot << 10;
       }
     }
-    return this.resolve(lo, hi, access);
+    return this.levels ? this.again(lo, hi, access) : this.resolve(lo, hi, access);
   }
 
   /**
@@ -328,17 +341,6 @@ export class Cpu extends CpuState {
       tlb.lastAllows = (flags & WRITABLE) === WRITABLE ? PF_USER | PF_WRITE : PF_USER;
     }
     return at;
-  }
-
-  private pageFault(lo: number, hi: number, errorCode: number): FaultResult {
-    const { nxe, smep } = this.walker.features;
-    this.cr2Lo = lo;
-    this.cr2Hi = hi;
-    this.errorCode = nxe || smep ? errorCode : errorCode & ~PF_INSTR;
-    this.pageFaults++;
-    const va = addressOf(lo, hi);
-    if (this.space === null || va < 0 || va >= TASK_SIZE) return FAULT_MAPERR;
-    return this.space.handleFault(va, this.errorCode);
   }
 
   /** A load that the front does not answer, of 1, 2, 4 or 8 bytes at any alignment. */

@@ -164,7 +164,9 @@ export class Tlb {
     if (l2.tag[slot] !== 0) {
       this.evictions++;
       const key = l2.rec[slot << 2];
-      this.l1[sizeOf(l2.tag[slot])].dropPage(l2.tag[slot], key >> 16, key & 0xfff);
+      const old = sizeOf(l2.tag[slot]);
+      const inL1 = this.l1[old].find(l2.tag[slot], key >> 16, key & 0xfff, old);
+      if (inL1 >= 0) this.l1[old].drop(inL1);
     }
     l2.fill(slot, tagOf(lo, size), (hi << 16) | pcid, pfn, flags);
     this.fillL1(l2, slot);

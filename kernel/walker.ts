@@ -265,17 +265,21 @@ export class Walker {
 
   /** Leaves the deepest table that is known in `table` and `rights`; returns its level. */
   private start(lo: number, hi: number): number {
-    for (const cache of [this.pdpte, this.pml4e]) {
-      const r = cache.find(lo, hi, this.pcid);
-      if (r < 0) continue;
-      cache.hits++;
-      this.table = cache.rec[r + 2];
-      this.rights = cache.rec[r + 3];
-      return cache === this.pdpte ? 2 : 3;
-    }
+    const { pdpte, pml4e, pcid } = this;
+    let r = pdpte.find(lo, hi, pcid);
+    if (r >= 0) return this.startFrom(pdpte, r, 2);
+    r = pml4e.find(lo, hi, pcid);
+    if (r >= 0) return this.startFrom(pml4e, r, 3);
     this.table = this.root;
     this.rights = RIGHTS;
     return 4;
+  }
+
+  private startFrom(cache: StructureCache, r: number, level: number): number {
+    cache.hits++;
+    this.table = cache.rec[r + 2];
+    this.rights = cache.rec[r + 3];
+    return level;
   }
 
   private large(

@@ -1,6 +1,7 @@
+import seedrandom from 'seedrandom';
 import { describe, expect, test } from 'vitest';
 import { FAULT_MAPERR, type AddressSpace } from '../../kernel/ports.ts';
-import { SKYLAKE_TLB } from '../../kernel/tlb.ts';
+import { DIRECT_TLB, SKYLAKE_TLB } from '../../kernel/tlb.ts';
 import { hiOf, type Pfn } from '../../kernel/types.ts';
 import { P, RW, US, PS, G, USER_PAGE, FORMS, Rig } from '../support/mmu-rig.ts';
 
@@ -148,4 +149,40 @@ test('levels count hits and misses, and keep what a set can hold', () => {
   touch(1536, 2000);
   expect(rig.cpu.counters()).toMatchObject({ misses: 2000, evictions: 464 });
   rig.cpu.tlb.check();
+});
+
+test.each([
+  ['direct', DIRECT_TLB],
+  ['levels', SKYLAKE_TLB],
+])('touchAll() is touch() many times, %s', (_, config) => {
+  const random = seedrandom.alea('touchAll');
+  const refs = new Int32Array(2 * 5000);
+  for (let i = 0; i < 5000; i++) {
+    const page = Math.floor(random.quick() ** 4 * 3000);
+    const va = USER_PAGE + page * 4096 + Math.floor(random.quick() * 1024) * 4;
+    const repeat = i > 0 && random.quick() < 0.6;
+    refs[2 * i] = repeat ? (refs[2 * i - 2] & ~1) ^ 64 : va | 0;
+    refs[2 * i] = refs[2 * i] | (random.quick() < 0.3 ? 1 : 0);
+    refs[2 * i + 1] = repeat ? refs[2 * i - 1] : hiOf(va);
+  }
+  const counts = [true, false].map((atOnce) => {
+    const rig = new Rig(config);
+    for (let i = 0; i < 3000; i++) rig.map(USER_PAGE + i * 4096, 100 + (i % 50), P | RW | US);
+    const { cpu } = rig;
+    if (atOnce) expect(cpu.touchAll(refs, 5000)).toBe(5000);
+    else
+      for (let i = 0; i < 5000; i++) cpu.touch(refs[2 * i], refs[2 * i + 1], (refs[2 * i] & 1) > 0);
+    cpu.tlb.check();
+    return cpu.counters();
+  });
+  expect(counts[0]).toEqual(counts[1]);
+  expect(counts[0].misses).toBeGreaterThan(100);
+});
+
+test('touchAll() stops at the access that faults', () => {
+  const rig = new Rig(SKYLAKE_TLB);
+  rig.map(USER_PAGE, 100, P | US);
+  const [lo, hi] = [USER_PAGE | 0, hiOf(USER_PAGE)];
+  expect(rig.cpu.touchAll(Int32Array.of(lo, hi, lo + 8, hi, lo + 1, hi, lo, hi), 4)).toBe(2);
+  expect(rig.cpu.takeFault()).toBe(FAULT_MAPERR);
 });

@@ -105,10 +105,7 @@ function replay(references: number): Subject {
   const run = (): number => {
     cpu.flushAll();
     const { misses } = cpu.counters();
-    for (let i = 0; i < 2 * references; i += 2) {
-      const lo = trace[i] ?? 0;
-      cpu.touch(lo, trace[i + 1] ?? 0, (lo & 1) !== 0);
-    }
+    if (cpu.touchAll(trace, references) !== references) throw new Error('a reference faulted');
     return cpu.counters().misses - misses;
   };
   run(); // the pages are faulted in
