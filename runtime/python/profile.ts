@@ -70,6 +70,8 @@ export interface Profile {
   readonly eagerExceptions: boolean;
   /** The shared one-character strings hold their UTF-8 form, too (3.12). */
   readonly latin1HasUtf8: boolean;
+  /** _debugmallocstats() tells of the waiting key tables (3.13). */
+  readonly reportsDictKeys: boolean;
   /** list.pop() of the last item frees the items (3.12), instead of resizing to 0 bytes. */
   readonly popClears: boolean;
 
@@ -113,6 +115,7 @@ const v311: Profile = {
   takesLongestTuple: false,
   listsByFours: true,
   freesFloatsFirst: false,
+  reportsDictKeys: false,
   deleteKeepsRoom: false,
   eagerExceptions: false,
   latin1HasUtf8: false,
@@ -144,6 +147,7 @@ const v313: Profile = {
   thresholds: [2000, 10, 10],
   countsRecursion: true,
   freesFloatsFirst: true,
+  reportsDictKeys: true,
   deleteKeepsRoom: true,
   weakrefTupleFrom: 1,
   takesLongestTuple: true,

@@ -10,6 +10,7 @@ import { DictKeys, type KeyOps } from './dict-keys.ts';
 import { Dicts } from './dictobject.ts';
 import { DictValues } from './dict-values.ts';
 import { Collector } from './gc.ts';
+import { debugMallocStats } from './debug-malloc-stats.ts';
 import { Lists } from './listobject.ts';
 import {
   KIND_BYTES,
@@ -185,6 +186,11 @@ export class PythonRuntime {
 
   mallocStats(): MallocStats {
     return mallocStats(this.mem, this.obmalloc);
+  }
+
+  /** sys._debugmallocstats(): its text. */
+  debugMallocStats(): string {
+    return debugMallocStats(this.profile, this.mallocStats(), this.freeLists());
   }
 
   /** Throws KernelBug where a structure is not sound. O(heap). */
