@@ -14,7 +14,7 @@ const versions = Object.keys(profiles) as ProfileName[];
 function program(seed: string, length: number): string {
   const random = seedrandom(seed);
   const below = (n: number): number => Math.floor(random() * n);
-  const pick = <T>(from: readonly T[]): T => from[below(from.length)] as T;
+  const pick = <T>(from: readonly T[]): T => from[below(from.length)];
   const kinds = new Map<string, string>();
   const names = (kind?: string): string[] =>
     [...kinds].filter(([, k]) => kind === undefined || k === kind).map(([name]) => name);
