@@ -122,7 +122,9 @@ function reclaimLazy(system: System, pfn: Pfn): boolean {
   return gone;
 }
 
-/** Drops a clean compound page from its file's cache; a dirty one is written, and goes next time. */
+/**
+ * Drops a clean compound page from its file's cache; a dirty one is written, and goes next time.
+ */
 function reclaimFolio(system: System, head: Pfn): boolean {
   const { lru, pages, rmap, stat } = system.machine;
   const inode = rmap.owners.get(pages.owner(head));
