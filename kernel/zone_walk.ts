@@ -114,20 +114,22 @@ export class ZoneWalk {
   /** One block of a zone, from this CPU's lists or the buddy lists (rmqueue()). */
   private fromZone(zone: Zone, gfp: number, order: number, flags: number): Pfn {
     const type = migrateTypeOf(gfp);
-    if (isPcpOrder(order) && (order !== HPAGE_PMD_ORDER || type === MIGRATE_MOVABLE)) {
-      const pfn = this.fromPcp(zone, order, type, flags);
-      if (zone.boosted) this.boosted(zone);
-      if (pfn >= 0) return pfn;
-    }
     let pfn = NO_PFN;
-    if ((flags & ALLOC_HIGHATOMIC) !== 0) pfn = zone.buddy.take(order, MIGRATE_HIGHATOMIC);
-    if (pfn < 0) pfn = takeBlock(zone, order, type, flags);
-    if (pfn < 0 && (flags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0) {
-      pfn = zone.buddy.take(order, MIGRATE_HIGHATOMIC);
+    if (isPcpOrder(order) && (order !== HPAGE_PMD_ORDER || type === MIGRATE_MOVABLE)) {
+      pfn = this.fromPcp(zone, order, type, flags);
     }
-    if (pfn >= 0) zone.allocated += 1 << order;
-    if (pfn >= 0 && order > 0 && (flags & ALLOC_HIGHATOMIC) !== 0)
+    if (pfn < 0) {
+      if ((flags & ALLOC_HIGHATOMIC) !== 0) pfn = zone.buddy.take(order, MIGRATE_HIGHATOMIC);
+      if (pfn < 0) pfn = takeBlock(zone, order, type, flags);
+      if (pfn < 0 && (flags & (ALLOC_OOM | ALLOC_NON_BLOCK)) !== 0) {
+        pfn = zone.buddy.take(order, MIGRATE_HIGHATOMIC);
+      }
+      if (pfn >= 0) zone.allocated += 1 << order;
+    }
+    if (pfn >= 0 && order > 0 && (flags & ALLOC_HIGHATOMIC) !== 0) {
       reserveHighAtomic(zone, pfn, order);
+      this.onBoost(); // the fast path leaves what is reserved
+    }
     if (zone.boosted) this.boosted(zone);
     return pfn;
   }
