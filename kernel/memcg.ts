@@ -11,7 +11,7 @@
 // pays for them, so that no page is reclaimed while the kernel holds it half made.
 // Invariants (check()): usage = charged pages of the group and its descendants.
 // Source: Linux 6.18 mm/memcontrol.c: try_charge_memcg(), mem_cgroup_uncharge(), page_counter.c.
-// Not modelled: batches of charges per CPU, dying groups, the soft limit of version 1.
+// Not modelled: protection (memory.min, low), limits of swap, batches of charges per CPU, dying groups, the soft limit of version 1.
 
 import { assert } from './errors.ts';
 import { __GFP_ACCOUNT, __GFP_MOVABLE } from './gfp.ts';
@@ -22,7 +22,6 @@ const MAX_RECLAIM_RETRIES = 16;
 
 /** What memory.events counts. */
 export interface GroupEvents {
-  low: number;
   high: number;
   max: number;
   oom: number;
@@ -36,18 +35,13 @@ export class MemGroup {
   /** Limits in pages; Infinity for none. */
   max = Infinity;
   high = Infinity;
-  low = 0;
-  min = 0;
-  swapMax = Infinity;
   /** Pages charged to it and its descendants; those of them that are the kernel's. */
   usage = 0;
   kernel = 0;
   /** Most pages ever charged. */
   peak = 0;
-  /** Swap slots that hold its pages. */
-  swap = 0;
   swappiness = 60;
-  readonly events: GroupEvents = { low: 0, high: 0, max: 0, oom: 0, oom_kill: 0 };
+  readonly events: GroupEvents = { high: 0, max: 0, oom: 0, oom_kill: 0 };
 
   constructor(id: number, name: string, parent: MemGroup | null) {
     this.id = id;

@@ -5,6 +5,7 @@ import seedrandom from 'seedrandom';
 import { describe, expect, test } from 'vitest';
 import { PF_USER, PF_WRITE } from '../../kernel/ports.ts';
 import { below, chance, pick, type Prng } from '../../kernel/prng.ts';
+import { memoryFiles } from '../../kernel/memcg_files.ts';
 import { badness, oomReport, selectVictim } from '../../kernel/reclaim/oom.ts';
 import { OOM_KILL, PGSTEAL_DIRECT, PGSTEAL_KSWAPD } from '../../kernel/stats.ts';
 import { policyNamed } from '../../kernel/reclaim/policies.ts';
@@ -183,7 +184,16 @@ test('an OOM kill gives everything back, and is logged as the kernel logs it', (
   expect(system.log.join('\n')).toMatch(
     /greedy invoked oom-killer[^]*Memory cgroup out of memory: Killed process \d+ \(greedy\)/,
   );
-  system.machine.groups!.check();
+  const groups = system.machine.groups!;
+  groups.check();
+  const files = new Map(
+    memoryFiles(group, system.machine.pages, (pfn) => groups.groups[groups.groupOf[pfn]]),
+  );
+  expect(files.get('memory.max')).toBe(`${2 << 20}\n`);
+  expect(files.get('memory.current')).toBe(`${group.usage * PAGE}\n`);
+  expect(files.get('memory.high')).toBe('max\n');
+  expect(files.get('memory.events')).toContain('oom_kill 1\n');
+  expect(files.get('memory.stat')).toContain(`anon ${64 * PAGE}\n`);
   system.exit(small);
   expect(group.usage).toBe(0);
   expect(system.machine.stat.counts[OOM_KILL]).toBe(1);
