@@ -11,7 +11,8 @@
 // pays for them, so that no page is reclaimed while the kernel holds it half made.
 // Invariants (check()): usage = charged pages of the group and its descendants.
 // Source: Linux 6.18 mm/memcontrol.c: try_charge_memcg(), mem_cgroup_uncharge(), page_counter.c.
-// Not modelled: protection (memory.min, low), limits of swap, batches of charges per CPU, dying groups, the soft limit of version 1.
+// Not modelled: protection (memory.min, low), limits of swap, batches of charges per CPU, dying
+// groups, the soft limit of version 1.
 
 import { assert } from './errors.ts';
 import { __GFP_ACCOUNT, __GFP_MOVABLE } from './gfp.ts';
