@@ -35,7 +35,6 @@ import {
   PGDIR_SIZE,
   PMD_SIZE,
   PUD_SIZE,
-  TASK_SIZE,
   alignDown,
   hiOf,
   type Pfn,
@@ -361,9 +360,4 @@ function coversWhole(
 ): boolean {
   if (alignDown(start, size) < floor) return false;
   return top === Infinity || end <= alignDown(top, size);
-}
-
-/** Checks a user range as the kernel does before it walks: 0 <= start <= end <= TASK_SIZE. */
-export function isUserRange(start: number, end: number): boolean {
-  return start >= 0 && start <= end && end <= TASK_SIZE;
 }

@@ -7,7 +7,7 @@
 // Not modelled: the device's time.
 
 import { PG_dirty, PG_readahead, PG_uptodate } from '../kernel/page.ts';
-import { NR_FILE_MAPPED, NR_FILE_PAGES, NR_SHMEM, PGMAJFAULT } from '../kernel/stats.ts';
+import { NR_FILE_PAGES, NR_SHMEM, PGMAJFAULT } from '../kernel/stats.ts';
 import { mm_filemap_delete_from_page_cache } from '../kernel/trace.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { addPage } from './add-page.ts';
@@ -209,9 +209,4 @@ export function unmapFileRange(inode: Inode, first: number, end: number, options
     const start = vma.start + (from - vma.pgoff) * PAGE_SIZE;
     zapRange(vma, start, start + (to - from) * PAGE_SIZE, options);
   }
-}
-
-/** Pages of files that are mapped, for /proc/meminfo. */
-export function mappedFilePages(system: System): number {
-  return system.machine.stat.node[NR_FILE_MAPPED];
 }

@@ -5,9 +5,9 @@
 // was asked: only what a CPU waited for is major.
 // Source: Linux 6.18 mm/gup.c: populate_vma_page_range(), faultin_page(), follow_page_mask().
 
-import { EFAULT, ENOMEM, SysError } from '../kernel/errors.ts';
+import { ENOMEM, SysError } from '../kernel/errors.ts';
 import { NO_ENTRY } from '../kernel/pgtable.ts';
-import { FAULT_OK, FAULT_OOM, PF_WRITE, type FaultResult } from '../kernel/ports.ts';
+import { FAULT_OK, PF_WRITE, type FaultResult } from '../kernel/ports.ts';
 import { _PAGE_DIRTY, _PAGE_PRESENT, _PAGE_RW, _PAGE_SPECIAL, ptePfn } from '../kernel/pte.ts';
 import { PG_dirty } from '../kernel/page.ts';
 import { PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
@@ -100,9 +100,4 @@ export function mmPopulate(mm: Mm, start: number, end: number, ignoreErrors: boo
     // mlock() reports a page that cannot be brought in as ENOMEM (__mlock_posix_error_return()).
     if (reached < to && !ignoreErrors) throw new SysError(ENOMEM);
   }
-}
-
-/** errno of a fault that a populate met (faultin_page()). */
-export function errnoOfFault(result: FaultResult): number {
-  return result === FAULT_OOM ? ENOMEM : EFAULT;
 }

@@ -17,7 +17,6 @@ import {
   EPERM,
   SysError,
 } from '../kernel/errors.ts';
-import { isUserRange } from '../kernel/pgtable.ts';
 import { PAGE_SIZE, TASK_SIZE, pageUp, type VirtAddr } from '../kernel/types.ts';
 import { chargeCommit, unchargeCommit } from './commit.ts';
 import { File, Inode } from './file.ts';
@@ -320,9 +319,4 @@ function dropMappings(mm: Mm, gone: readonly Vma[]): void {
     if ((vma.flags & VM_LOCKED) !== 0) mm.lockedVm -= vma.pages;
     removeVma(vma);
   }
-}
-
-/** True where [start, start + bytes) is a user range, for the callers of other files. */
-export function isRange(start: number, bytes: number): boolean {
-  return isUserRange(start, start + bytes);
 }

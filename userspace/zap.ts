@@ -19,7 +19,7 @@ import {
   swapOffset,
   swapType,
 } from '../kernel/pte.ts';
-import { PMD_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
+import { PMD_SIZE, alignDown } from '../kernel/types.ts';
 import { PG_dirty } from '../kernel/page.ts';
 import { splitHugePmd, zapHugePmd } from './huge.ts';
 import { munlockMapped } from './mlock-pages.ts';
@@ -116,10 +116,4 @@ function zapNotPresent(mm: Mm, lo: number, hi: number, options: number): boolean
 function reclaimTable(mm: Mm, pmd: number): void {
   if ((mm.system.machine.mem.words[pmd] & _PAGE_PRESENT) === 0) return;
   mm.pgt.freePteTable(mm.pgt.unhookPteTable(pmd));
-}
-
-/** The frame that a present entry at `pte` maps; only for entries with a struct page. */
-export function mappedPfn(mm: Mm, pte: number): Pfn {
-  const { words } = mm.system.machine.mem;
-  return ptePfnAny(words[pte], words[pte + 1]);
 }
