@@ -3,6 +3,7 @@
 import * as alloc from './alloc.bench.ts';
 import type { BenchCase, FigureCase } from './bench.ts';
 import * as boot from './boot.bench.ts';
+import * as go from './go.bench.ts';
 import * as kernel from './kernel.bench.ts';
 import * as lackey from './lackey.bench.ts';
 import * as mmu from './mmu.bench.ts';
@@ -12,6 +13,7 @@ export const cases: readonly BenchCase[] = [
   ...mmu.cases,
   ...kernel.cases,
   ...alloc.cases,
+  ...go.cases,
   ...replace.cases,
 ];
 export const figures: readonly FigureCase[] = [...lackey.figures, ...boot.figures];

@@ -1,4 +1,5 @@
-// Yardsticks: C programs of ours, compiled where a compiler is found, asked for a slice at a time.
+// Yardsticks: C and Go programs of ours, compiled where a compiler is found, asked for a slice at a
+// time.
 //
 // Each benchmark gets a process of its own: what one yardstick mapped does not weigh on the next.
 
@@ -18,13 +19,14 @@ export class Yardsticks {
   readonly missing: string | undefined;
   private readonly source: string | undefined;
   private readonly compiler: string | undefined;
+  private readonly hasGo = runs('go', 'version');
   private readonly built = new Map<string, string>();
   private folder: string | undefined;
   private running: { readonly name: string; readonly process: Slices } | undefined;
 
   constructor() {
     this.source = FOLDERS.map((f) => fileURLToPath(new URL(f, import.meta.url))).find(existsSync);
-    this.compiler = COMPILERS.find(runs);
+    this.compiler = COMPILERS.find((c) => runs(c));
     if (this.source === undefined) this.missing = 'their sources are not installed';
     else if (this.compiler === undefined) this.missing = `no C compiler (${COMPILERS.join(', ')})`;
   }
@@ -32,7 +34,7 @@ export class Yardsticks {
   /** One slice of `program:slice` in operations per second; null without yardsticks. */
   async slice(name: string): Promise<number | null> {
     const [program = '', what = ''] = name.split(':');
-    if (this.missing !== undefined) return null;
+    if (this.missing !== undefined || (program === 'go' && !this.hasGo)) return null;
     if (this.running?.name !== name) {
       this.running?.process.end();
       this.running = { name, process: new Slices(this.build(program)) };
@@ -53,7 +55,9 @@ export class Yardsticks {
     this.folder ??= mkdtempSync(join(tmpdir(), 'pagewalk-bench-'));
     binary = join(this.folder, program);
     const source = join(this.source ?? '', `${program}.c`);
-    execFileSync(this.compiler ?? '', ['-O2', '-o', binary, source], { stdio: 'inherit' });
+    if (existsSync(source))
+      execFileSync(this.compiler ?? '', ['-O2', '-o', binary, source], { stdio: 'inherit' });
+    else execFileSync('go', ['build', '-o', binary, `${program}.go`], { cwd: this.source });
     this.built.set(program, binary);
     return binary;
   }
@@ -85,9 +89,9 @@ class Slices {
   }
 }
 
-function runs(command: string): boolean {
+function runs(command: string, ask = '--version'): boolean {
   try {
-    execFileSync(command, ['--version'], { stdio: 'ignore' });
+    execFileSync(command, [ask], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
