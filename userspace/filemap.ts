@@ -80,6 +80,7 @@ export function writeFile(
     if (pfn === NO_PFN) return;
     const base = mem.writable(pfn) * 4;
     mem.bytes.fill(byte, base + (at % PAGE_SIZE), base + (at % PAGE_SIZE) + stop - at);
+    pages.clearFlags(pages.head(pfn), PG_readahead); // the same bit as PG_reclaim
     pages.setFlags(pages.head(pfn), PG_dirty | PG_uptodate);
     at = stop;
   }

@@ -182,7 +182,7 @@ export function pageOut(vma: Vma, start: number, end: number): void {
       const page = (pfn + i) as Pfn;
       if (pages.mapcount(page) !== 1) continue;
       lru.remove(page);
-      if (!reclaimPage(system, page)) lru.add(page);
+      if (!reclaimPage(system, page, false)) lru.add(page);
     }
   }
 }

@@ -13,6 +13,7 @@ import {
   PG_anon_exclusive,
   PG_dirty,
   PG_mlocked,
+  PG_readahead,
   PG_swapbacked,
   PG_swapcache,
   type MemMap,
@@ -74,9 +75,10 @@ function tryToUnmap(system: System, pfn: Pfn, slot: number): boolean {
 /**
  * Reclaims a page that is mapped, or only cached; it is on no LRU list. A compound page of a file
  * goes as a whole, an anonymous one is split first, and its first page goes.
+ * @param writes a disk file's dirty page is written, so that it can go next time.
  * @returns true where its frame is free now.
  */
-export function reclaimPage(system: System, pfn: Pfn): boolean {
+export function reclaimPage(system: System, pfn: Pfn, writes = true): boolean {
   const { lru, pages, rmap } = system.machine;
   if (pages.head(pfn) !== pfn) return false;
   if (pages.compoundOrder(pfn) > 0) {
@@ -91,7 +93,7 @@ export function reclaimPage(system: System, pfn: Pfn): boolean {
   if ((flags & (PG_anon | PG_swapcache)) === PG_swapcache) {
     return system.swap?.dropCached(pfn) ?? false;
   }
-  if ((flags & PG_anon) === 0) return reclaimCached(system, pfn);
+  if ((flags & PG_anon) === 0) return reclaimCached(system, pfn, writes);
   if ((flags & PG_swapbacked) === 0) return reclaimLazy(system, pfn);
   const slot = system.swap?.reserve(pfn) ?? NO_SLOT;
   if (slot === NO_SLOT) return false;
@@ -161,7 +163,7 @@ function reclaimFolio(system: System, head: Pfn): boolean {
   return true;
 }
 
-function reclaimCached(system: System, pfn: Pfn): boolean {
+function reclaimCached(system: System, pfn: Pfn, writes: boolean): boolean {
   const { lru, pages, rmap, stat } = system.machine;
   const inode = rmap.owners.get(pages.owner(pfn));
   if (!(inode instanceof Inode)) return false;
@@ -172,7 +174,9 @@ function reclaimCached(system: System, pfn: Pfn): boolean {
   const dirty = pages.hasFlags(pfn, PG_dirty);
   if (dirty) {
     // A disk file's pages are the flusher's: it writes now, and the page goes next time.
-    if (!shmem) writePage(system, inode, index, pfn);
+    if (!shmem && writes) writePage(system, inode, index, pfn);
+    // PG_reclaim, which it gets until it is written, is the same bit as PG_readahead.
+    if (!shmem && !writes) pages.setFlags(pfn, PG_readahead);
     if (!shmem || system.swap?.shmemOut(inode, index, pfn) !== true) return false;
   }
   if (pages.refcount(pfn) !== 1) return false;

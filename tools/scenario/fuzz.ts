@@ -78,6 +78,14 @@ function differs(linux: Target, lines: readonly string[]): Found | undefined {
   }
 }
 
+/**
+ * A frame that one statement freed and took again keeps its label on Linux, because the host cannot
+ * be watched within a statement; ours gives it a new one.
+ */
+function isReusedFrame(d: Difference): boolean {
+  return d.what.endsWith(' frame') && d.got.endsWith('(new)');
+}
+
 type Ours = readonly Observation[] | Error;
 
 /** Our run; what it threw where it failed, which differs from everything. */
@@ -90,6 +98,6 @@ function ours(scenario: ReturnType<typeof parseScenario>): Ours {
 }
 
 function firstDifference(theirs: readonly Observation[], run: Ours): Difference | undefined {
-  if (!(run instanceof Error)) return compareRuns(theirs, run)[0];
+  if (!(run instanceof Error)) return compareRuns(theirs, run).find((d) => !isReusedFrame(d));
   return { line: 1, what: 'pagewalk', expected: 'no error', got: run.stack ?? run.message };
 }

@@ -74,7 +74,7 @@ export class Observer {
     const { fault } = mm.system;
     const { minflt, majflt } = task;
     const before = entryText(task, va);
-    const cause = isPresent(task, va) ? 'present' : 'absent';
+    const cause = before.includes('(zeros)') ? 'zeros' : isPresent(task, va) ? 'present' : 'absent';
     fault.reset();
     const result = access(task, va, PF_USER | (write ? PF_WRITE : 0));
     const minor = task.minflt - minflt;
@@ -151,6 +151,9 @@ function causeOf(fault: did.FaultInfo, entry: string): string {
   const has = (bit: number): boolean => (kinds & bit) !== 0;
   const huge = has(did.DID_HUGE) ? 'a huge page of ' : '';
   if (has(did.DID_SWAPIN)) return 'the page was swapped out: read back from swap';
+  if (entry === 'zeros' && !has(did.DID_ZERO)) {
+    return `the entry was the page of zeros: ${huge}a new frame, zeroed`;
+  }
   if (has(did.DID_COPY)) return 'others map the page too: copied to a new frame';
   if (has(did.DID_REUSE)) return 'write-protected, but nobody else maps it any more: made writable';
   if (has(did.DID_COW_FILE)) return 'a write to private file memory: the page was copied';
@@ -160,9 +163,7 @@ function causeOf(fault: did.FaultInfo, entry: string): string {
     return `the file's page was mapped${around}`;
   }
   if (has(did.DID_ANON)) {
-    return entry === 'present'
-      ? `the entry was the page of zeros: ${huge}a new frame, zeroed`
-      : `nobody touched it before: ${huge}a new frame, zeroed`;
+    return `nobody touched it before: ${huge}a new frame, zeroed`;
   }
   return 'the entry already allowed it';
 }
