@@ -23,6 +23,8 @@ const STEP_NS = 100e3;
 
 export class GoClock {
   ns = 0;
+  /** Told of the time every 10 µs or so. */
+  watch: ((ns: number) => void) | null = null;
   private readonly go: GoRuntime;
   private readonly faults: () => number;
   private counted: number;
@@ -69,5 +71,6 @@ export class GoClock {
     }
     this.scanned = this.go.marker.scanWork;
     this.next = this.ns + 10000;
+    this.watch?.(this.ns);
   }
 }

@@ -71,6 +71,7 @@ export class PythonHeap implements Heap {
       if (op !== 0) this.py.core.decref(op);
     }
     this.top = mark;
+    this.py.gc.runRequested(); // between bytecodes, where a version puts collections off
   }
 
   scope<T>(body: () => T): T {
@@ -92,7 +93,7 @@ export class PythonHeap implements Heap {
     const mark = this.top;
     for (let i = 0; i < n; i++) {
       turn(i);
-      if (this.top > mark) this.release(mark);
+      this.release(mark);
     }
   }
 
