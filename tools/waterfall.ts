@@ -1,4 +1,4 @@
-// Where a process's memory is, from what the program asked for down to what the kernel spends on it.
+// Where a process's memory is, from what the program asked for down to what the kernel spends.
 //
 //   objects → headers and padding → free slots in spans and pools → free spans, pools, arenas
 //   → the runtime's own structures → the C library → stacks and data of the image, rest of pages

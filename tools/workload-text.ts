@@ -92,7 +92,7 @@ export function workloadHtml(name: string, results: readonly CaseResult[]): stri
 pre{overflow:auto;background:#f6f6f6;padding:1em}svg{width:100%;height:auto}</style>
 <h1>${escape(name)}</h1><h2>Resident memory over virtual time</h2>${courseSvg(results)}
 <h2>Where the memory is at the end</h2>${results.map((r) => barSvg(r, most)).join('')}
-<p>${STEPS.map((s, i) => `<span style="color:${STEP_COLOURS[i] ?? ''}">■</span> ${escape(s)}`).join(' ')}</p>
+<p>${legend()}</p>
 <h2>All figures</h2><pre>${text}</pre></html>
 `;
 }
@@ -109,17 +109,27 @@ function courseSvg(results: readonly CaseResult[]): string {
     return `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points.join(' ')}"/>
 <text x="8" y="${String(18 + i * 18)}" fill="${colour}">${label}</text>`;
   });
-  return `<svg viewBox="0 0 900 300" role="img">${lines.join('')}<path d="M0 280H900" stroke="#999"/></svg>`;
+  const axis = '<path d="M0 280H900" stroke="#999"/>';
+  return `<svg viewBox="0 0 900 300" role="img">${lines.join('')}${axis}</svg>`;
 }
 
 function barSvg(r: CaseResult, most: number): string {
   let x = 0;
   const bars = STEPS.map((s, i) => {
     const width = (r.waterfall.bytes[s] / most) * 900;
-    const bar = `<rect x="${x.toFixed(1)}" y="20" width="${width.toFixed(1)}" height="24" fill="${STEP_COLOURS[i] ?? ''}"><title>${escape(s)}: ${number(r.waterfall.bytes[s])}</title></rect>`;
+    const place = `x="${x.toFixed(1)}" y="20" width="${width.toFixed(1)}" height="24"`;
+    const title = `<title>${escape(s)}: ${number(r.waterfall.bytes[s])}</title>`;
+    const bar = `<rect ${place} fill="${STEP_COLOURS[i] ?? ''}">${title}</rect>`;
     x += width;
     return bar;
   });
   const title = `${escape(r.name)}: ${number(r.waterfall.total)} bytes`;
-  return `<svg viewBox="0 0 900 50" role="img"><text x="0" y="14">${title}</text>${bars.join('')}</svg>`;
+  const head = `<text x="0" y="14">${title}</text>`;
+  return `<svg viewBox="0 0 900 50" role="img">${head}${bars.join('')}</svg>`;
+}
+
+function legend(): string {
+  const entry = (s: string, i: number): string =>
+    `<span style="color:${STEP_COLOURS[i] ?? ''}">■</span> ${escape(s)}`;
+  return STEPS.map(entry).join(' ');
 }

@@ -1,7 +1,7 @@
-// Workloads: programs written once, run on Go's heap and on CPython's, each case on a machine of its
-// own or all on one.
+// Workloads: programs written once, run on Go's heap and on CPython's, each case on a machine of
+// its own.
 //
-//     case    go  go:GOGC=50  go:GOMEMLIMIT=64M,profile=go1.26  python  python:3.12  python:gc=freeze
+//     case    go   go:GOGC=50   go:GOMEMLIMIT=64M,1.19   python   python:3.12   python:gc=freeze
 //
 // Memory is sampled over the program's virtual time, which its runtime's clock keeps: what the
 // program's operations would have cost, roughly; page faults besides.

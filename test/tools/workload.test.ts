@@ -52,7 +52,7 @@ describe('cases', () => {
     const results = runCases(program, cases, RAM, 1 / 16);
     const [often, seldom, never, normal] = results;
     expect(often.collections).toBeGreaterThan(seldom.collections);
-    expect(often.peakBytes).toBeLessThanseldom.peakBytes;
+    expect(often.peakBytes).toBeLessThan(seldom.peakBytes);
     expect(never.collections).toBeLessThan(normal.collections);
     const text = workloadText('binary_trees', results);
     const html = workloadHtml('binary_trees', results);
