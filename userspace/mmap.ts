@@ -5,6 +5,7 @@
 // against the commit limit if it is private and writable, and is filled at once where it is locked
 // or MAP_POPULATE asks for it.
 // Source: Linux 6.18 mm/mmap.c: do_mmap(); mm/vma.c: __mmap_region(), do_vmi_align_munmap().
+// Not modelled: hugetlb; its pool is empty, so MAP_HUGETLB finds no memory.
 
 import {
   EACCES,
@@ -139,6 +140,8 @@ export function doMmap(
   if ((flags & MAP_NORESERVE) !== 0 && mm.system.sysctl.overcommitMemory !== 2) {
     vmFlags |= VM_NORESERVE;
   }
+  // The pool of huge pages (nr_hugepages) is empty: none can be set aside for the mapping.
+  if ((flags & MAP_HUGETLB) !== 0) throw new SysError(file === null ? ENOMEM : EINVAL);
   const shared = (vmFlags & VM_MAYSHARE) !== 0;
   const start = file === null && !shared ? at / PAGE_SIZE : file === null ? 0 : pgoff;
   mmapRegion(mm, file, at, end, vmFlags, start);

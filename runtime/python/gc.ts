@@ -21,8 +21,8 @@
 //
 // Invariants (check()): the lists are sound rings; between collections no object has a flag but
 // "finalized"; a tracked object is in one generation.
-// Source: CPython 3.11 Modules/gcmodule.c gc_collect_main() and what it calls. Not modelled here:
-// the incremental collector of 3.14 (incremental.ts has it).
+// Source: CPython 3.11 Modules/gcmodule.c gc_collect_main() and what it calls. Not modelled: the
+// incremental collector of 3.14.0 to 3.14.4; profile 3.14 is what came after, generational again.
 
 import { assert } from '../../kernel/errors.ts';
 import { COLLECTING, FINALIZED, GcLists } from './gc-list.ts';

@@ -43,8 +43,6 @@ export interface Profile {
   readonly thresholds: readonly [number, number, number];
   /** An allocation only asks for a collection, which runs between bytecodes (3.12). */
   readonly deferredCollection: boolean;
-  /** 'incremental' is what 3.14.0 to 3.14.4 do. */
-  readonly collector: 'generational' | 'incremental';
   /** The phase's name is made as a string for gc.callbacks, even if there are none (3.12). */
   readonly phaseStrings: boolean;
   /** Finalizers of a cycle run once by PEP 442 (3.4); before, they made it uncollectable. */
@@ -104,7 +102,6 @@ const v311: Profile = {
   gcHeadBytes: 16,
   thresholds: [700, 10, 10],
   deferredCollection: false,
-  collector: 'generational',
   phaseStrings: false,
   safeFinalization: true,
   immortal: false,
@@ -183,5 +180,5 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
   '3.11': v311,
   '3.12': v312,
   '3.13': v313,
-  '3.14': { ...v313, name: '3.14', collector: 'incremental' },
+  '3.14': { ...v313, name: '3.14' },
 };
