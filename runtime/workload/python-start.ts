@@ -19,6 +19,9 @@ const BLOCKS: readonly (readonly [number, number])[] = [
 const LARGE_BLOCKS = 258;
 const HEAP_BYTES = 476 << 10;
 const CHUNK_HEAD = 8;
+/** Blocks that were freed again leave holes between those that stay, as many and as large. */
+const HOLES = 8;
+const HOLE_BYTES = 4096;
 /** Containers that are tracked. */
 const CONTAINERS = 4752;
 const COLLECTIONS = 7;
@@ -28,9 +31,17 @@ const COUNT = 640;
 /** Brings a runtime that has just begun to where the program starts. */
 export function startInterpreter(py: PythonRuntime): void {
   const { core, lists, gc } = py;
-  const large = Math.floor(HEAP_BYTES / LARGE_BLOCKS) - CHUNK_HEAD;
+  const large = Math.floor((HEAP_BYTES - HOLES * HOLE_BYTES) / LARGE_BLOCKS) - CHUNK_HEAD;
   const size = Math.floor(large / 16) * 16 + 8;
-  for (let i = 0; i < LARGE_BLOCKS; i++) core.mem.zero(core.malloc(size), size & ~7);
+  const holes: number[] = [];
+  for (let i = 0; i < LARGE_BLOCKS; i++) {
+    core.mem.zero(core.malloc(size), size & ~7);
+    if (i % Math.floor(LARGE_BLOCKS / HOLES) === 0) holes.push(core.malloc(HOLE_BYTES));
+  }
+  for (const hole of holes) {
+    core.mem.zero(hole, HOLE_BYTES);
+    core.free(hole);
+  }
   const left = new Map(BLOCKS);
   let containers = 0;
   const take = (bytes: number, n: number): void => {
