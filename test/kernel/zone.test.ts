@@ -28,7 +28,7 @@ function exhaust(alloc: PageAllocator, gfp: number): number {
 }
 
 describe('watermarks', () => {
-  test('an ordinary allocation stops at min, an atomic one below, one that frees memory nowhere', () => {
+  test('ordinary allocations stop at min, atomic ones below, those that free memory nowhere', () => {
     const alloc = boot();
     const [, dma32] = alloc.zones;
     const min = dma32.mark(WMARK_MIN);

@@ -40,8 +40,9 @@ export function register(program: Command): void {
       const [first = DEFAULT_PAIR, second] = names;
       const asWorkload = [options.case, options.html, options.ram, options.scale];
       const isAsked = asWorkload.some((o) => o !== undefined) || !pairNames().includes(first);
-      const { isWorkload } = await import('../workload.ts');
-      if (second === undefined && isAsked && isWorkload(first)) await workload(first, options);
+      const isOne = second === undefined && isAsked;
+      if (isOne && (await import('../workload.ts')).isWorkload(first))
+        await workload(first, options);
       else await recordings(first, second, options.json);
     });
 }
