@@ -28,7 +28,7 @@ function exhaust(alloc: PageAllocator, gfp: number): number {
 }
 
 describe('watermarks', () => {
-  test('ordinary allocations stop at min, atomic ones below, those that free memory nowhere', () => {
+  test('ordinary ones stop at min, atomic ones below, those that free memory nowhere', () => {
     const alloc = boot();
     const [, dma32] = alloc.zones;
     const min = dma32.mark(WMARK_MIN);
