@@ -14,7 +14,7 @@ import { _PAGE_ACCESSED, _PAGE_DIRTY, _PAGE_SPECIAL, pteHi, pteLo, ptePfn } from
 import { mm_fault_copy, mm_fault_reuse } from '../kernel/trace.ts';
 import { NO_PFN, type Pfn, type VirtAddr } from '../kernel/types.ts';
 import { anonVmaPrepare } from './anon.ts';
-import { DID_COPY, DID_REUSE } from './fault-info.ts';
+import { DID_COPY, DID_COW_FILE, DID_REUSE } from './fault-info.ts';
 import { MM_ANONPAGES } from './rss.ts';
 import { mlockMapped, munlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
@@ -110,7 +110,7 @@ function copy(vma: Vma, pte: number, va: VirtAddr, old: Pfn): FaultResult {
     munlockMapped(vma, old);
     rmap.remove(old);
     if ((flags & PG_swapcache) !== 0) system.swap?.unmapped(old);
-    if ((flags & PG_anon) !== 0) system.fault.kinds |= DID_COPY;
+    system.fault.kinds |= (flags & PG_anon) !== 0 ? DID_COPY : DID_COW_FILE;
   }
   system.flushTlbPage(mm, va);
   if (trace.on) trace.emit(mm_fault_copy, va, old, pfn);

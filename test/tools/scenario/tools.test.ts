@@ -110,4 +110,14 @@ describe('the story', () => {
   ])('%s', (_, statements, expected) => {
     expect(story(MAP + statements)).toMatch(expected);
   });
+
+  test('a write to a mapped page of a private file mapping is told as a copy', () => {
+    const told = story(`fd = memfd_create("f", 0)
+pwrite(fd, 4K, 0, 65)
+m = mmap(NULL, 4K, PROT_READ|PROT_WRITE, MAP_PRIVATE, fd, 0)
+peek(m)
+poke(m, 66)
+`);
+    expect(told).toMatch(/a write to private file memory: the page was copied/);
+  });
 });
