@@ -13,11 +13,11 @@
 // refused. Threads are tasks by their TID.
 // Not in such a recording: file sizes, get_user_pages faults, the pages of the argument list.
 
-import { InputError } from '../../kernel/index.ts';
 import type { Input } from '../input.ts';
 import { address } from './memtrace.ts';
 import { LineCursor, type Recording, type TraceRecord } from './record.ts';
 import { SYSCALLS } from './syscalls.ts';
+import { readWhole } from './whole.ts';
 
 const LINE = /^ *(-?\d+)\/(-?\d+) +\d+\.\d+: +(PERF_RECORD_\w+|[\w:.-]+:(?= |$))(.*)$/;
 const ENTER = /^NR (-?\d+) \(([0-9a-f, ]*)\)/;
@@ -324,23 +324,7 @@ function overlaid(maps: readonly Mapping[]): Mapping[] {
 /** Reads a whole perf script text. @throws InputError on a malformed line or a damaged file. */
 export async function readPerf(input: Input): Promise<Recording> {
   const parser = new PerfParser(input.path);
-  let lines = 0;
-  let held: InputError | undefined;
-  await input.lines((text, line) => {
-    if (held !== undefined) throw held;
-    lines = line;
-    try {
-      parser.line(text, line);
-    } catch (e) {
-      if (!(e instanceof InputError)) throw e;
-      held = e;
-    }
-    return true;
-  });
-  if (held !== undefined) {
-    if (input.linesRead >= lines) throw held;
-    throw new InputError(`${input.path}:${lines}`, 'the recording is cut short in its last line');
-  }
+  const lines = await readWhole(input, (text, line) => parser.line(text, line));
   parser.finish();
   return {
     path: input.path,

@@ -12,10 +12,10 @@
 // Understood beside the plain form: `[pid N]`, times (-t, -tt, -ttt, -r) and durations (-T).
 // Not in such a recording: faults, and the mappings that execve makes (see replay/layout.ts).
 
-import { InputError } from '../../kernel/index.ts';
 import type { Input } from '../input.ts';
 import { address } from './memtrace.ts';
 import { LineCursor, splitArgs, type Recording, type TraceRecord } from './record.ts';
+import { readWhole } from './whole.ts';
 
 const PREFIX = /^(?:\[pid +(\d+)\] |(\d+) +)?(?:\d+:\d+:\d+(?:\.\d+)? +|\d+\.\d+ +)?/;
 const CALL = /^([a-z_][a-z_0-9]*)\(/;
@@ -127,27 +127,7 @@ class StraceParser {
 /** Reads a whole strace text. @throws InputError on a malformed line or a damaged file. */
 export async function readStrace(input: Input): Promise<Recording> {
   const parser = new StraceParser(input.path);
-  let lines = 0;
-  let held: InputError | undefined;
-  await input.lines((text, line) => {
-    if (held !== undefined) throw held;
-    lines = line;
-    try {
-      parser.line(text, line);
-    } catch (e) {
-      if (!(e instanceof InputError)) throw e;
-      held = e;
-    }
-    return true;
-  });
-  if (held !== undefined) {
-    if (input.linesRead >= lines) throw held;
-    const detail = held.message.slice(held.message.indexOf(': ') + 2);
-    throw new InputError(
-      `${input.path}:${lines}`,
-      `the recording is cut short: its last line is incomplete (${detail})`,
-    );
-  }
+  const lines = await readWhole(input, (text, line) => parser.line(text, line));
   const records = parser.records.filter((r) => r !== undefined);
   const first = records.find((r) => r.type === 'call' && r.name === 'execve');
   return {
