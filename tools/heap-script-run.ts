@@ -129,7 +129,7 @@ export class HeapScriptRunner {
 
   // Statements.
 
-  private step(st: Statement): void {
+  step(st: Statement): void {
     switch (st.op) {
       case 'new':
         this.newObjects(st);

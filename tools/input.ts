@@ -10,17 +10,14 @@ import { once } from 'node:events';
 import { createReadStream, type ReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { InputError } from '../kernel/index.ts';
+import type { LineVisitor, TextInput } from './text-input.ts';
 
 const CHUNK = 1 << 20;
 const NEWLINE = 10;
 
-/** Called for each line, without its newline; `number` counts from 1. False: read no further. */
-export type LineVisitor = (text: string, number: number) => boolean | undefined;
-
 /** A text file that is read once, from its start to its end. Open it with openInput(). */
-export class Input {
+export class Input implements TextInput {
   readonly path: string;
-  /** Newlines seen so far by whoever reads: says in an error how far the reading came. */
   linesRead = 0;
   private readonly source: AsyncIterator<Uint8Array>;
   /** What head() took from the source, for chunks() to give out first. */

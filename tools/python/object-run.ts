@@ -59,10 +59,15 @@ export class ObjectScript {
 
   /** Runs the statements, in order, and gives each one's observation to `print`. */
   run(statements: readonly Statement[], print: (observation: object) => void): void {
+    this.prepare(statements);
+    for (const s of statements) print(this.step(s));
+  }
+
+  /** Makes what is there before the first statement: literals, code. */
+  prepare(statements: readonly Statement[]): void {
     for (const s of statements) this.before.prepare(s.action);
     this.py.gc.freeze();
     this.py.core.observer = this.log;
-    for (const s of statements) print(this.execute(s));
   }
 
   /** Throws KernelBug where the heap is not sound: structures, and counts against references. */
@@ -72,9 +77,8 @@ export class ObjectScript {
     checkReferences(this.py, [...this.names.values()], pinned);
   }
 
-  // one statement ---------------------------------------------------------------------------------
-
-  private execute(s: Statement): object {
+  /** Runs one statement; prepare() comes first. @returns its observation */
+  step(s: Statement): object {
     const { py } = this;
     const call = s.action.is === 'bind' ? s.action.value.is : s.action.is;
     const out: Record<string, unknown> = { line: s.line, call };
@@ -130,55 +134,45 @@ export class ObjectScript {
       case 'bind':
         this.assign(a.to, a.value);
         return undefined;
-      case 'append': {
+      case 'append':
         ops.append(this.value(a.of), this.value(a.value));
-        return;
-      }
-      case 'extend': {
+        return undefined;
+      case 'extend':
         ops.extend(this.value(a.of), this.value(a.value));
-        return;
-      }
-      case 'add': {
+        return undefined;
+      case 'add':
         ops.add(this.value(a.of), this.value(a.value));
-        return;
-      }
-      case 'discard': {
+        return undefined;
+      case 'discard':
         ops.discard(this.value(a.of), this.value(a.value));
-        return;
-      }
-      case 'insert': {
+        return undefined;
+      case 'insert':
         ops.insert(this.value(a.of), a.at, this.value(a.value));
-        return;
-      }
+        return undefined;
       case 'pop': {
         const item = ops.pop(this.value(a.of));
         py.gc.runRequested();
         py.core.decref(item);
         return undefined;
       }
-      case 'clear': {
+      case 'clear':
         ops.clear(this.value(a.of));
-        return;
-      }
+        return undefined;
       case 'del':
         this.unbind(a.of);
         return undefined;
-      case 'setitem': {
+      case 'setitem':
         ops.setItem(this.value(a.of), this.value(a.key), this.value(a.value));
-        return;
-      }
-      case 'setattr': {
+        return undefined;
+      case 'setattr':
         ops.setAttribute(this.value(a.of), this.before.string(a.attribute), this.value(a.value));
-        return;
-      }
-      case 'delitem': {
+        return undefined;
+      case 'delitem':
         ops.deleteItem(this.value(a.of), this.value(a.key));
-        return;
-      }
-      case 'delattr': {
+        return undefined;
+      case 'delattr':
         ops.setAttribute(this.value(a.of), this.before.string(a.attribute), 0);
-        return;
-      }
+        return undefined;
       case 'is':
         return this.value(a.of) === this.value(a.other);
       case 'grow':

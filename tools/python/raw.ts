@@ -186,27 +186,34 @@ export function runRaw(
   print: (observation: object) => void,
 ): void {
   const blocks = new Map<string, number>();
-  for (const s of statements) {
-    const out: Record<string, unknown> = { line: s.line, call: s.call };
-    if (s.call === 'stats') out['stats'] = probe.stats();
-    else if (s.call === 'arenas') probe.setOffsets([s.bytes]);
-    else {
-      out['name'] = (s.name ?? s.from)?.text ?? 'NULL';
-      const runs = new Runs();
-      const times = (s.name ?? s.from)?.indices?.length ?? 1;
-      for (let i = 0; i < times; i++) {
-        const p = runOnce(s, i, blocks, probe);
-        if (s.name === null) continue;
-        if (s.name.isRange) runs.add(probe.place(p));
-        else out['ret'] = probe.place(p);
-      }
-      if (s.name?.isRange === true) out['runs'] = runs.list;
+  for (const s of statements) print(stepRaw(s, blocks, probe));
+}
+
+/** Runs one statement. @param blocks what each name holds @returns its observation */
+export function stepRaw(
+  s: RawStatement,
+  blocks: Map<string, number>,
+  probe: AllocatorProbe,
+): object {
+  const out: Record<string, unknown> = { line: s.line, call: s.call };
+  if (s.call === 'stats') out['stats'] = probe.stats();
+  else if (s.call === 'arenas') probe.setOffsets([s.bytes]);
+  else {
+    out['name'] = (s.name ?? s.from)?.text ?? 'NULL';
+    const runs = new Runs();
+    const times = (s.name ?? s.from)?.indices?.length ?? 1;
+    for (let i = 0; i < times; i++) {
+      const p = runOnce(s, i, blocks, probe);
+      if (s.name === null) continue;
+      if (s.name.isRange) runs.add(probe.place(p));
+      else out['ret'] = probe.place(p);
     }
-    const { mapped, unmapped } = probe.takeArenaEvents();
-    if (mapped.length > 0) out['mmap'] = mapped;
-    if (unmapped.length > 0) out['munmap'] = unmapped;
-    print(out);
+    if (s.name?.isRange === true) out['runs'] = runs.list;
   }
+  const { mapped, unmapped } = probe.takeArenaEvents();
+  if (mapped.length > 0) out['mmap'] = mapped;
+  if (unmapped.length > 0) out['munmap'] = unmapped;
+  return out;
 }
 
 function runOnce(

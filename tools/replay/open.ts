@@ -1,14 +1,10 @@
 // From a recording's path to a machine that has run it up to a line.
 
 import { InputError } from '../../kernel/index.ts';
-import type { SystemConfig } from '../../userspace/system.ts';
 import { readRecording } from '../trace/read.ts';
-import type { Recording } from '../trace/record.ts';
 import { Kernel } from './kernel.ts';
+import { machineOf } from './machine.ts';
 import { Replayer } from './replayer.ts';
-
-/** RAM of a machine whose recording does not say: what the recordings' machines have. */
-const DEFAULT_RAM = 24 * 2 ** 30;
 
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -42,24 +38,6 @@ export function parseAddress(text: string): number {
     throw new InputError('', `address ${text}: expected hexadecimal such as 0x7ffff7fb7000`);
   }
   return Number(BigInt.asIntN(64, BigInt(text.startsWith('0x') ? text : `0x${text}`)));
-}
-
-/** The machine that a recording was made on, as far as it says. */
-export function machineOf(recording: Recording, ram: number | undefined): SystemConfig {
-  const text = recording.machine;
-  const gib = /(\d+) GiB/.exec(text)?.[1];
-  const around = /fault_around (\d+) KiB/.exec(text)?.[1];
-  const thp = /huge pages (always|madvise|never)/.exec(text)?.[1] as
-    'always' | 'madvise' | 'never' | undefined;
-  const overcommit = /overcommit ([012])/.exec(text)?.[1];
-  return {
-    ram: ram ?? (gib === undefined ? DEFAULT_RAM : Number(gib) * 2 ** 30),
-    sysctl: {
-      ...(around === undefined ? {} : { faultAroundPages: Number(around) / 4 }),
-      ...(thp === undefined ? {} : { thp }),
-      ...(overcommit === undefined ? {} : { overcommitMemory: Number(overcommit) }),
-    },
-  };
 }
 
 /** Reads a recording and makes the machine that will run it. @throws InputError */

@@ -31,6 +31,8 @@ export class Runner {
   private readonly scenario: Scenario;
   private readonly procs = new Map<string, Proc>();
   private nprocs = 0;
+  /** Statements that were executed. */
+  private executed = 0;
 
   constructor(scenario: Scenario, target: Target) {
     this.scenario = scenario;
@@ -44,8 +46,17 @@ export class Runner {
     return out;
   }
 
-  /** Runs statement by statement: each `next()` executes one. */
+  /** Runs statement by statement: each turn executes one. */
   *steps(watcher?: Watcher): Generator<Observation> {
+    yield this.begin(watcher);
+    while (!this.done) {
+      const observation = this.next(watcher);
+      if (observation !== undefined) yield observation;
+    }
+  }
+
+  /** Makes the machine and its first process. */
+  begin(watcher?: Watcher): Observation {
     const { brk0, stack } = this.target.start(this.scenario);
     this.addProc('p0', [
       ['brk0', brk0],
@@ -53,15 +64,23 @@ export class Runner {
     ]);
     const start = { line: 0, proc: 'p0', call: 'start', brk0: hex(brk0), stack: hex(stack) };
     watcher?.after(start, undefined, 0);
-    yield start;
-    for (const s of this.scenario.statements) {
-      const proc = this.procs.get(s.proc);
-      if (proc === undefined) continue; // its fork failed, or the kernel killed it
-      watcher?.before?.(s, proc.id);
-      const observation = this.execute(s, proc);
-      watcher?.after(observation, s, proc.id);
-      yield observation;
-    }
+    return start;
+  }
+
+  /** True where all statements have run. */
+  get done(): boolean {
+    return this.executed >= this.scenario.statements.length;
+  }
+
+  /** Executes the next statement. @returns undefined where its process is gone or never was. */
+  next(watcher?: Watcher): Observation | undefined {
+    const s = this.scenario.statements[this.executed++]!;
+    const proc = this.procs.get(s.proc);
+    if (proc === undefined) return undefined; // its fork failed, or the kernel killed it
+    watcher?.before?.(s, proc.id);
+    const observation = this.execute(s, proc);
+    watcher?.after(observation, s, proc.id);
+    return observation;
   }
 
   /** An address as `name + offset`, where a name of the process is at most 1 GiB below; else ''. */

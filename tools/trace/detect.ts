@@ -9,7 +9,7 @@
 // first, a later memtrace version a later pagewalk.
 
 import { InputError } from '../../kernel/index.ts';
-import type { Input } from '../input.ts';
+import type { TextInput } from '../text-input.ts';
 
 export type TraceKind = 'memtrace' | 'lackey' | 'perf' | 'strace';
 
@@ -25,7 +25,7 @@ const STRACE =
  * @returns the kind of recording.
  * @throws InputError with file:1 where it is none that is known.
  */
-export async function detect(input: Input): Promise<TraceKind> {
+export async function detect(input: TextInput): Promise<TraceKind> {
   const head = await input.head(HEAD);
   const at = `${input.path}:1`;
   if (head === '') throw new InputError(at, 'the file is empty');

@@ -14,7 +14,7 @@
 // run into the next line's. Source: valgrind 3.19 lackey/lk_main.c, m_syswrap/syswrap-main.c.
 
 import { InputError } from '../../kernel/index.ts';
-import type { Input } from '../input.ts';
+import type { TextInput } from '../text-input.ts';
 
 /** Kinds of reference, as indexes of LackeyReader.refs. */
 export const REF_I = 0;
@@ -54,10 +54,10 @@ export class LackeyReader {
   lines = 0;
   syscallLines = 0;
   otherLines = 0;
-  private readonly input: Input;
+  private readonly input: TextInput;
   private readonly sink: ReferenceSink;
 
-  constructor(input: Input, sink: ReferenceSink) {
+  constructor(input: TextInput, sink: ReferenceSink) {
     this.input = input;
     this.sink = sink;
   }

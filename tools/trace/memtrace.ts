@@ -15,7 +15,7 @@
 // the error says that the recording is cut short.
 
 import { InputError } from '../../kernel/index.ts';
-import type { Input } from '../input.ts';
+import type { TextInput } from '../text-input.ts';
 import {
   LineCursor,
   splitArgs,
@@ -45,7 +45,7 @@ interface Parts {
 }
 
 /** Reads a whole kernel recording. @throws InputError on a malformed line or a damaged file. */
-export async function readMemtrace(input: Input): Promise<Recording> {
+export async function readMemtrace(input: TextInput): Promise<Recording> {
   const records: TraceRecord[] = [];
   const notListed: Record<string, number> = {};
   let command = '';

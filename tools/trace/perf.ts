@@ -13,7 +13,7 @@
 // refused. Threads are tasks by their TID.
 // Not in such a recording: file sizes, get_user_pages faults, the pages of the argument list.
 
-import type { Input } from '../input.ts';
+import type { TextInput } from '../text-input.ts';
 import { address } from './memtrace.ts';
 import { LineCursor, type Recording, type TraceRecord } from './record.ts';
 import { SYSCALLS } from './syscalls.ts';
@@ -322,7 +322,7 @@ function overlaid(maps: readonly Mapping[]): Mapping[] {
 }
 
 /** Reads a whole perf script text. @throws InputError on a malformed line or a damaged file. */
-export async function readPerf(input: Input): Promise<Recording> {
+export async function readPerf(input: TextInput): Promise<Recording> {
   const parser = new PerfParser(input.path);
   const lines = await readWhole(input, (text, line) => parser.line(text, line));
   parser.finish();

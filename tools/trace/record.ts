@@ -198,6 +198,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
   f: '\f',
 };
 
+const ENCODER = new TextEncoder();
+
 /** The text of a C string literal with its quotes: `"a\"b"` is a"b. A trailing `...` is cut. */
 export function unquote(literal: string): string {
   const end = stringEnd(literal, 0);
@@ -209,9 +211,9 @@ export function unquote(literal: string): string {
     (_all, hex?: string, oct?: string, one?: string, plain?: string) => {
       if (hex !== undefined) bytes.push(parseInt(hex, 16));
       else if (oct !== undefined) bytes.push(parseInt(oct, 8) & 0xff);
-      else bytes.push(...Buffer.from(one === undefined ? plain! : (ESCAPES[one] ?? one)));
+      else bytes.push(...ENCODER.encode(one === undefined ? plain! : (ESCAPES[one] ?? one)));
       return '';
     },
   );
-  return text + Buffer.from(bytes).toString('utf8');
+  return text + new TextDecoder().decode(Uint8Array.from(bytes));
 }

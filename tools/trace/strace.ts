@@ -12,7 +12,7 @@
 // Understood beside the plain form: `[pid N]`, times (-t, -tt, -ttt, -r) and durations (-T).
 // Not in such a recording: faults, and the mappings that execve makes (see replay/layout.ts).
 
-import type { Input } from '../input.ts';
+import type { TextInput } from '../text-input.ts';
 import { address } from './memtrace.ts';
 import { LineCursor, splitArgs, type Recording, type TraceRecord } from './record.ts';
 import { readWhole } from './whole.ts';
@@ -125,7 +125,7 @@ class StraceParser {
 }
 
 /** Reads a whole strace text. @throws InputError on a malformed line or a damaged file. */
-export async function readStrace(input: Input): Promise<Recording> {
+export async function readStrace(input: TextInput): Promise<Recording> {
   const parser = new StraceParser(input.path);
   const lines = await readWhole(input, (text, line) => parser.line(text, line));
   const records = parser.records.filter((r) => r !== undefined);

@@ -4,7 +4,7 @@
 // back until the next one comes: only then is the line itself at fault.
 
 import { InputError } from '../../kernel/index.ts';
-import type { Input } from '../input.ts';
+import type { TextInput } from '../text-input.ts';
 
 /**
  * Hands each line to `parse`.
@@ -12,7 +12,7 @@ import type { Input } from '../input.ts';
  * @throws InputError what `parse` throws, or that the last line is incomplete
  */
 export async function readWhole(
-  input: Input,
+  input: TextInput,
   parse: (text: string, line: number) => void,
 ): Promise<number> {
   let lines = 0;
