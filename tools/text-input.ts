@@ -61,7 +61,7 @@ export class BytesInput implements TextInput {
       try {
         if (visit(text, number) === false || cut) break;
       } catch (e) {
-        return Promise.reject(e);
+        return Promise.reject(e instanceof Error ? e : new Error(String(e)));
       }
       from = end + 1;
     }

@@ -1,22 +1,18 @@
 // Workloads: programs written once, run on Go's heap and on CPython's, each case on a machine of
 // its own.
 //
-//     case    go   go:GOGC=50   go:GOMEMLIMIT=64M,1.19   python   python:3.12   python:gc=freeze
-//
 // Memory is sampled over the program's virtual time, which its runtime's clock keeps: what the
 // program's operations would have cost, roughly; page faults besides.
 
 import { existsSync } from 'node:fs';
 import { InputError } from '../kernel/index.ts';
-import { findGoProfile } from '../runtime/go/profile.ts';
-import { type ProfileName, profiles } from '../runtime/python/profile.ts';
 import type { Program } from '../runtime/workload/heap.ts';
 import type { GoHeap } from '../runtime/workload/go-heap.ts';
 import type { PythonHeap } from '../runtime/workload/python-heap.ts';
 import { programs } from '../runtime/workload/programs/index.ts';
-import { type GoCase, startGo, type Started, startPython } from '../runtime/workload/start.ts';
 import { fsckSystem } from '../userspace/fsck.ts';
 import { System } from '../userspace/system.ts';
+import { startCase, type StartedCase } from './cases.ts';
 import { importUserFile } from './typescript/hooks.ts';
 import { type Waterfall, waterfall } from './waterfall.ts';
 
@@ -67,11 +63,9 @@ export function runCases(
   return cases.map((name) => runCase(program, name, ram, scale));
 }
 
-type Start = Started<GoHeap> | Started<PythonHeap>;
-
 function runCase(program: Program, name: string, ram: number, scale: number): CaseResult {
   const system = new System({ ram });
-  const started: Start = startCase(system, name);
+  const started: StartedCase = startCase(system, name);
   const { heap, task, memory } = started;
   const course: [number, number][] = [[0, task.mm.rssPages * 4096]];
   let last = 0;
@@ -107,44 +101,4 @@ function runCase(program: Program, name: string, ram: number, scale: number): Ca
 function collectionsOf(heap: GoHeap | PythonHeap): number {
   if (heap.runtime === 'go') return heap.go.gc.numGc;
   return heap.py.gc.stats.reduce((sum, g) => sum + g.collections, 0);
-}
-
-/** Starts a process for a case's text. */
-export function startCase(system: System, text: string): Start {
-  const [runtime = '', rest = ''] = text.split(/:(.*)/s);
-  const settings = rest === '' ? [] : rest.split(',');
-  if (runtime === 'go') return startGo(system, goCase(text, settings));
-  if (runtime !== 'python')
-    throw new InputError('', `--case ${text}: expected go or python, with :SETTING,… after it`);
-  let version: ProfileName = '3.11';
-  let gc: 'disable' | 'freeze' | undefined;
-  for (const s of settings) {
-    if (s in profiles) version = s as ProfileName;
-    else if (s === 'gc=disable') gc = 'disable';
-    else if (s === 'gc=freeze') gc = 'freeze';
-    else {
-      const known = [...Object.keys(profiles), 'gc=disable', 'gc=freeze'].join(', ');
-      throw new InputError('', `--case ${text}: expected one of ${known}, found '${s}'`);
-    }
-  }
-  return startPython(system, version, { gc });
-}
-
-function goCase(text: string, settings: readonly string[]): GoCase {
-  const found: { profile?: GoCase['profile']; gcPercent?: number; memoryLimit?: number } = {};
-  for (const s of settings) {
-    const profile = findGoProfile(s.replace(/^(profile=)?(go)?/, 'go'));
-    const percent = /^GOGC=(off|\d+)$/.exec(s)?.[1];
-    const limit = /^GOMEMLIMIT=(\d+)([KMG])(?:i?B)?$/.exec(s);
-    if (profile !== undefined) found.profile = profile;
-    else if (percent !== undefined) found.gcPercent = percent === 'off' ? -1 : Number(percent);
-    else if (limit !== null)
-      found.memoryLimit = Number(limit[1]) * 1024 ** ' KMG'.indexOf(limit[2] ?? '');
-    else
-      throw new InputError(
-        '',
-        `--case ${text}: expected GOGC=N, GOMEMLIMIT=64M, 1.19 or 1.26, found '${s}'`,
-      );
-  }
-  return { ...found } as GoCase;
 }

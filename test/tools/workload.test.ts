@@ -5,7 +5,8 @@ import { InputError } from '../../kernel/index.ts';
 import { programs } from '../../runtime/workload/programs/index.ts';
 import { System } from '../../userspace/system.ts';
 import { waterfall } from '../../tools/waterfall.ts';
-import { isWorkload, loadWorkload, runCases, startCase } from '../../tools/workload.ts';
+import { startCase } from '../../tools/cases.ts';
+import { isWorkload, loadWorkload, runCases } from '../../tools/workload.ts';
 import { workloadHtml, workloadText } from '../../tools/workload-text.ts';
 
 const RAM = 2 ** 30;

@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { fsckSystem } from '../../../userspace/fsck.ts';
+import { openSession, openWorkload } from '../../../tools/session/open.ts';
+import type { Session } from '../../../tools/session/session.ts';
+
+const root = new URL('../../../', import.meta.url);
+
+function readBytes(path: string): Uint8Array {
+  const bytes = readFileSync(fileURLToPath(new URL(path, root)));
+  return path.endsWith('.gz') ? gunzipSync(bytes) : bytes;
+}
+
+function first(folder: string, ending: string): string {
+  const all = readdirSync(fileURLToPath(new URL(folder, root)), { recursive: true });
+  const found = all.map(String).find((f) => f.endsWith(ending));
+  if (found === undefined) throw new Error(`${folder} holds a file *${ending}`);
+  return `${folder}${found}`;
+}
+
+const SOURCES: readonly (readonly [string, () => Promise<Session>])[] = [
+  ...(
+    [
+      first('test/scenarios/', '.scn'),
+      first('test/', '.heap'),
+      first('test/', '.pyraw'),
+      first('test/', '.pyobj'),
+      'tools/examples/pair-hello-go.trace.gz',
+    ] as const
+  ).map((path) => [path, () => openSession(path, readBytes(path), { ram: 2 ** 29 })] as const),
+  [
+    'workload linked_list on Go',
+    () => Promise.resolve(openWorkload('linked_list', { scale: 0.01, ram: 2 ** 28 })),
+  ],
+  [
+    'workload graphs on CPython',
+    () => Promise.resolve(openWorkload('graphs', { scale: 0.01, case: 'python', ram: 2 ** 28 })),
+  ],
+];
+
+describe.each(SOURCES)('session of %s', (_name, open) => {
+  test('goes forward and back to the same machine', async () => {
+    const session = await open();
+    session.run();
+    const { length } = session;
+    const end = session.hash();
+    expect(length).toBeGreaterThan(1);
+    expect(session.position).toBe(length);
+    expect(session.step()).toBe(false);
+    const events = session.events.count;
+
+    const middle = length >> 1;
+    session.seek(middle);
+    expect(session.position).toBe(middle);
+    const there = session.hash();
+    expect(session.step()).toBe(true);
+    expect(session.back()).toBe(true);
+    expect(session.hash()).toBe(there);
+    session.run();
+    expect(session.hash()).toBe(end);
+    fsckSystem(session.system);
+    expect(session.events.count).toBe(events);
+    expect(session.counters.count).toBe(length + 1);
+
+    const fresh = await open();
+    fresh.seek(middle);
+    expect(fresh.hash()).toBe(there);
+  });
+
+  test('stops after a step in which a frame is allocated', async () => {
+    const session = await open();
+    const before = session.events.count;
+    if (!session.runUntil({ points: ['mm_page_alloc'] })) {
+      expect(session.done).toBe(true);
+      return;
+    }
+    const events = session.events.range(session.position - 1, session.position, 100_000);
+    expect(events.some((e) => e.name === 'mm_page_alloc')).toBe(true);
+    expect(session.events.count).toBeGreaterThan(before);
+  });
+});
+
+test('every step of a scenario has its label and its outcome', async () => {
+  const text =
+    'a = mmap(NULL, 8K, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\nstore(a)\n';
+  const session = await openSession('two.scn', new TextEncoder().encode(text));
+  session.run();
+  expect(session.label(1)).toBe('store(a)');
+  expect(session.lineOf(1)).toBe(2);
+  expect(session.outcome(1)).toBe('1 minor');
+  session.seek(0);
+  expect(session.toNextFault()).toBe(true);
+  expect(session.position).toBe(2);
+});
+
+test('one byte more, another hash', async () => {
+  const made = 'a = mmap(NULL, 8K, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\n';
+  const hashes = await Promise.all(
+    ['store(a)', 'poke(a, 7)', 'poke(a, 8)', 'poke(a + 1, 7)', 'load(a)'].map(async (last) => {
+      const session = await openSession('h.scn', new TextEncoder().encode(`${made}${last}\n`));
+      session.run();
+      return session.hash();
+    }),
+  );
+  expect(new Set(hashes).size).toBe(hashes.length);
+});

@@ -1,0 +1,176 @@
+// A session: a machine at a point of a run, that can be moved forward and back.
+//
+//     position   0 ---- 1 ---- 2 ---- 3 …        after n steps of the source
+//                  step 0  step 1  step 2
+//
+// Going forward runs steps; going back starts the source anew and runs up to there, since a source
+// makes the same run each time. The logs grow with the furthest position reached and stay.
+// Isomorphic: it runs in Node and in a page's worker.
+
+import type { Subscriber } from '../../kernel/trace.ts';
+import { page_fault_kernel, page_fault_user, TRACEPOINTS } from '../../kernel/trace.ts';
+import type { System } from '../../userspace/system.ts';
+import { CounterLog, EventLog } from './events.ts';
+import { hashSystem } from './hash.ts';
+import type { Driver, SessionKind, SessionProcess, Source } from './source.ts';
+
+/** Where a run is to stop: after the step in which such an event happens. */
+export interface BreakPoint {
+  /** Names of tracepoints; any where it is empty. */
+  readonly points: readonly string[];
+  /** Values that the event's fields must have: `{ pfn: 4711 }`. */
+  readonly fields?: Readonly<Record<string, number>>;
+}
+
+const NEXT_FAULT = new Set([page_fault_user, page_fault_kernel]);
+
+export class Session {
+  readonly events = new EventLog();
+  readonly counters = new CounterLog();
+  private readonly source: Source;
+  private driver: Driver;
+  private at = 0;
+  /** The furthest position reached: the logs know what happened up to there. */
+  private furthest = 0;
+  private readonly outcomes: string[] = [];
+  private stop: ((point: number, args: readonly number[]) => void) | undefined;
+
+  constructor(source: Source) {
+    this.source = source;
+    this.driver = this.begin();
+    this.counters.add(this.system);
+  }
+
+  get kind(): SessionKind {
+    return this.source.kind;
+  }
+  get name(): string {
+    return this.source.name;
+  }
+  /** The live machine at the present position; another object after going back. */
+  get system(): System {
+    return this.driver.system;
+  }
+  get processes(): readonly SessionProcess[] {
+    return this.driver.processes();
+  }
+  /** Steps done. */
+  get position(): number {
+    return this.at;
+  }
+  /** Steps in all, as far as that is known. */
+  get length(): number {
+    return Math.max(this.source.length, this.furthest);
+  }
+  /** True where no step is left. */
+  get done(): boolean {
+    return this.driver.done;
+  }
+
+  /** What step n (from 0) does, as its source says it. */
+  label(step: number): string {
+    return this.source.label(step);
+  }
+  /** Line of the source's text that step n runs; 0 where there is none. */
+  lineOf(step: number): number {
+    return this.source.lineOf(step);
+  }
+  /** What came of step n, where it was run. */
+  outcome(step: number): string {
+    return this.outcomes[step] ?? '';
+  }
+
+  /** Runs one step. @returns false at the end */
+  step(): boolean {
+    const { driver } = this;
+    if (driver.done) return false;
+    if (driver.seek !== undefined) {
+      const wanted = this.at + 1;
+      this.runTo(driver, wanted);
+      return this.at === wanted;
+    }
+    this.outcomes[this.at] = driver.step();
+    this.stepped();
+    return true;
+  }
+
+  /** Undoes one step. @returns false at the start */
+  back(): boolean {
+    if (this.at === 0) return false;
+    this.seek(this.at - 1);
+    return true;
+  }
+
+  /** Goes to a position, or to the end where that comes first. */
+  seek(position: number): void {
+    const wanted = Math.max(0, Math.floor(position));
+    if (this.driver.seek !== undefined) {
+      if (wanted !== this.at) this.runTo(this.driver, wanted);
+      return;
+    }
+    if (wanted < this.at) this.driver = this.begin();
+    while (this.at < wanted && this.step());
+  }
+
+  /** Goes to the end. */
+  run(): void {
+    this.seek(Infinity);
+  }
+
+  /** Runs until a page fault happened. @returns false where none did before the end */
+  toNextFault(): boolean {
+    return this.until((point) => NEXT_FAULT.has(point));
+  }
+
+  /** Runs until such an event happened. @returns false where none did before the end */
+  runUntil({ points, fields = {} }: BreakPoint): boolean {
+    return this.until((point, args) => {
+      const trace = TRACEPOINTS[point]!;
+      if (points.length > 0 && !points.includes(trace.name)) return false;
+      return Object.entries(fields).every(([k, v]) => args[trace.fields.indexOf(k)] === v);
+    });
+  }
+
+  /** The hash of the whole machine. */
+  hash(): string {
+    return hashSystem(this.system);
+  }
+
+  private until(stop: (point: number, args: readonly number[]) => boolean): boolean {
+    const hits: number[] = [];
+    this.stop = (point, args) => {
+      if (hits.length === 0 && stop(point, args)) hits.push(point);
+    };
+    while (hits.length === 0 && this.step());
+    this.stop = undefined;
+    return hits.length > 0;
+  }
+
+  private begin(): Driver {
+    this.at = 0;
+    const driver = this.source.start();
+    driver.system.machine.trace.subscribe(this.heard);
+    return driver;
+  }
+
+  /** Moves a driver that cannot be held between two steps. */
+  private runTo(driver: Driver, position: number): void {
+    this.at = 0;
+    driver.seek?.(position, {
+      started: (system) => system.machine.trace.subscribe(this.heard),
+      stepped: () => this.stepped(),
+    });
+  }
+
+  private stepped(): void {
+    this.at++;
+    if (this.at <= this.furthest) return;
+    this.furthest = this.at;
+    this.counters.add(this.system);
+  }
+
+  private readonly heard: Subscriber = (point, timeNs, a, b, c) => {
+    if (this.at >= this.furthest) this.events.add(this.at, point, timeNs, a, b, c);
+    this.stop?.(point, [a, b, c]);
+  };
+}

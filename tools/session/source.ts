@@ -1,0 +1,69 @@
+// What a session runs: a machine that is driven step by step.
+//
+// A Source makes the same machine each time it is asked, and its Driver takes it from step to step.
+// So a position, "after n steps", names one state of the machine: to go back is to start anew and
+// to run up to there.
+
+import type { GoRuntime } from '../../runtime/go/runtime.ts';
+import type { PythonRuntime } from '../../runtime/python/runtime.ts';
+import type { Task } from '../../userspace/process.ts';
+import type { System } from '../../userspace/system.ts';
+
+export type SessionKind = 'scenario' | 'recording' | 'workload' | 'script' | 'machine';
+
+/** A runtime whose heap lies in a process. */
+export type SessionHeap =
+  | { readonly runtime: 'go'; readonly go: GoRuntime }
+  | { readonly runtime: 'python'; readonly py: PythonRuntime };
+
+export interface SessionProcess {
+  readonly name: string;
+  readonly task: Task;
+  readonly heap: SessionHeap | undefined;
+}
+
+/** A machine on its way. */
+export interface Driver {
+  readonly system: System;
+  /** The processes that live. */
+  processes(): SessionProcess[];
+  /** True where no step is left. */
+  readonly done: boolean;
+  /** Runs the next step; only where not done. @returns what came of it, for people; '' for nothing */
+  step(): string;
+  /**
+   * For sources that cannot be held between two steps: makes the machine anew and runs it up to
+   * its n-th step. step() is not called where there is a seek().
+   */
+  seek?(position: number, watch: SeekWatch): void;
+}
+
+/** Told on the way of a seek(). */
+export interface SeekWatch {
+  /** The machine was made; nothing ran yet. */
+  started(system: System): void;
+  /** A step was done. */
+  stepped(): void;
+}
+
+export interface Source {
+  readonly kind: SessionKind;
+  readonly name: string;
+  /** Steps in all; 0 where that is known only at the end (workloads). */
+  readonly length: number;
+  /** Line of the text that step n (from 0) runs; 0 where there is none. */
+  lineOf(step: number): number;
+  /** What step n (from 0) does, as its source says it. */
+  label(step: number): string;
+  /** The machine before the first step; the same each time. */
+  start(): Driver;
+}
+
+/** The processes of a system whose tasks are all there is to know of them. */
+export function plainProcesses(system: System): SessionProcess[] {
+  const out: SessionProcess[] = [];
+  for (const task of system.tasks.values()) {
+    if (task.pid === task.tgid) out.push({ name: task.comm, task, heap: undefined });
+  }
+  return out;
+}
