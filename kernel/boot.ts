@@ -8,7 +8,8 @@
 // areas. Nothing is written to mem_map for RAM that nobody has used.
 // Source: Linux 6.1 arch/x86/kernel/setup.c, mm/page_alloc.c free_area_init(), memblock_free_all().
 
-import { FreeTables, MAX_BLOCK_PAGES, type Buddy } from './buddy.ts';
+import { type Buddy } from './buddy.ts';
+import { FreeTables, MAX_BLOCK_PAGES, ZONE_FREE_LISTS } from './free_tables.ts';
 import { InputError } from './errors.ts';
 import { buildKernelSpace, type KernelLayout, type SectionMap } from './kaddr.ts';
 import { Memblock } from './memblock.ts';
@@ -101,12 +102,12 @@ export function bootMemory(config: BootConfig = {}): BootedMemory {
   const ram = splitNodes(ramFrames(rows), nodes);
   const memblock = new Memblock(ram);
   const memMap = reserveForKernel(memblock, config, cpus, nodes.length);
-  const pages = new MemMap(memblock.endPfn);
   const mem = new PhysMem(memblock.endPfn);
   const layout = kernelLayout(ram, memMap, config);
   const allocTable = (): Pfn => memblock.allocate(PAGE_SIZE, PAGE_SIZE, 'page tables') as Pfn;
   const kernelRoot = buildKernelSpace(mem, allocTable, layout);
   const spans = zoneSpans(ram, nodes.length, config.movable ?? 0);
+  const pages = new MemMap(memblock.endPfn, spans.length * ZONE_FREE_LISTS);
   const tables = new FreeTables(pages, spans.length, cpus);
   const zones = spans.map((span, number) => new Zone(tables, number, span));
   for (const zone of zones) claimBlocks(tables, zone);

@@ -3,7 +3,7 @@
 // under their own name, those of others as `1/Normal`.
 
 import type { BootedMemory } from './boot.ts';
-import { PAGEBLOCK_PAGES } from './buddy.ts';
+import { PAGEBLOCK_PAGES } from './free_tables.ts';
 import type { PfnRange } from './memory_map.ts';
 import { MIGRATE_TYPES } from './migrate_type.ts';
 import { calculateOrder, orderObjects } from './slab_layout.ts';

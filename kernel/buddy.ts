@@ -10,19 +10,26 @@
 // on the list of its pageblock's type. When a type has nothing left, takeFallback() (steal.ts)
 // takes a block of another type, whole pageblocks first.
 //
-// A block of order 0..9 is free where its first frame's record has PG_buddy, the order in
-// `private` and its links in words 5 and 6. Blocks of the largest order (4 MiB) are kept in a small
-// table with one record a block instead: booting 1 TiB writes 2 MiB there and no mem_map at all.
+// A block of order 0..9 is free where its first frame's flags are PG_buddy | order; its links are in
+// words 5 and 6. Blocks of the largest order (4 MiB) are kept in a small table with one record a
+// block instead: booting 1 TiB writes 2 MiB there and no mem_map at all.
 //
 // Invariants (check() verifies them; tests call it after every step):
 //   1. A free block starts at a multiple of its size, and its first frame alone is marked.
 //   2. A free block is on exactly one list, that of its order and its pageblock's migrate type.
 //   3. No free block's buddy is a free block of the same order that it might merge with.
-//   4. freePages is the number of frames in all free blocks; nrFree[order] counts blocks.
+//   4. freePages is the number of frames in all free blocks.
 // Source: Linux 6.18 mm/page_alloc.c, __rmqueue_smallest(), expand(), __free_one_page().
 
 import { KernelBug, assert } from './errors.ts';
-import { PageLists } from './list.ts';
+import {
+  ZONE_FREE_LISTS,
+  type FreeTables,
+  MAX_BLOCK_PAGES,
+  PAGEBLOCK_ORDER,
+  PAGEBLOCK_PAGES,
+} from './free_tables.ts';
+import type { FreeLists } from './free_list.ts';
 import {
   MIGRATE_CMA,
   MIGRATE_HIGHATOMIC,
@@ -31,124 +38,48 @@ import {
   MIGRATE_TYPES,
   isMergeable,
 } from './migrate_type.ts';
-import { type MemMap, PAGE_PRIVATE, PAGE_RECORD, PG_buddy } from './page.ts';
+import { PAGE_NEXT, PAGE_PREV, PAGE_RECORD, PG_buddy } from './page.ts';
 import { MAX_ORDER, NO_PFN, type Pfn } from './types.ts';
 
-/** Pageblocks are of the size of a huge page: 2 MiB. */
-export const PAGEBLOCK_ORDER = 9;
-export const PAGEBLOCK_PAGES = 1 << PAGEBLOCK_ORDER;
-/** Frames of a block of the largest order. */
-export const MAX_BLOCK_PAGES = 1 << MAX_ORDER;
-
-/** Linked lists of one CPU: three types of orders 1..3, and two lists of huge pages. */
-export const NR_PCP_LISTS = 11;
-/** Words of a CPU's state in FreeTables.pcpState: one cache line. */
-export const PCP_STATE = 16;
-/** Words at the start of FreeTables.hot: four for each value of gfp's lowest five bits. */
-export const FAST_WORDS = 128;
-
-/** What the free lists of all zones share: tables about the whole of RAM. */
-export class FreeTables {
-  readonly pages: MemMap;
-  /** Lists threaded through mem_map: buddy of orders 0..9, per-CPU lists, LRU. */
-  readonly lists: PageLists;
-  /** Lists of free blocks of the largest order; a member is pfn >> MAX_ORDER. */
-  readonly blocks: PageLists;
-  /** 1 where the block of the largest order is free as a whole. */
-  readonly blockFree: Uint8Array;
-  /** Of each pageblock: number of its zone plus 1 (0: none), shifted by 3, and its migrate type. */
-  readonly blockInfo: Uint16Array;
-  /**
-   * What the allocator's fast paths look at, close together: FAST_WORDS of their own, free frames
-   * of each zone, state of each CPU's lists. `freePages` and `pcpState` are views of it.
-   */
-  readonly hot: Int32Array;
-  /** Free frames of each zone, by its number: those in buddy lists (NR_FREE_PAGES). */
-  readonly freePages: Int32Array;
-  /** State of each CPU's lists of each zone, PCP_STATE words each, see pcp.ts. */
-  readonly pcpState: Int32Array;
-  /** Single frames on per-CPU lists: a ring for each zone, CPU and type, see pcp.ts. */
-  ring = new Int32Array(0);
-  /** First of all per-CPU lists of larger blocks; NR_PCP_LISTS for each zone and CPU. */
-  readonly firstPcpList: number;
-  readonly nrCpus: number;
-
-  constructor(pages: MemMap, nrZones: number, nrCpus: number) {
-    const nrBlocks = Math.ceil(pages.nrFrames / MAX_BLOCK_PAGES);
-    this.pages = pages;
-    this.lists = PageLists.ofFrames(pages);
-    this.blocks = new PageLists(new Int32Array(2 * nrBlocks), 2, 0);
-    this.blockFree = new Uint8Array(nrBlocks);
-    this.blockInfo = new Uint16Array(nrBlocks * 2);
-    this.nrCpus = nrCpus;
-    const pcpBase = FAST_WORDS + Math.ceil(nrZones / PCP_STATE) * PCP_STATE;
-    this.hot = new Int32Array(pcpBase + nrZones * nrCpus * PCP_STATE);
-    this.freePages = this.hot.subarray(FAST_WORDS, pcpBase);
-    this.pcpState = this.hot.subarray(pcpBase);
-    this.firstPcpList = this.lists.make(nrZones * nrCpus * NR_PCP_LISTS);
-  }
-
-  /** Migrate type of the pageblock that `pfn` is in. */
-  typeOf(pfn: number): number {
-    return this.blockInfo[pfn >> PAGEBLOCK_ORDER] & 7;
-  }
-
-  setType(pfn: number, type: number): void {
-    const block = pfn >> PAGEBLOCK_ORDER;
-    this.blockInfo[block] = (this.blockInfo[block] & ~7) | type;
-  }
-
-  /** Number of the zone that a frame is in; -1 for none. */
-  zoneAt(pfn: number): number {
-    return (this.blockInfo[pfn >> PAGEBLOCK_ORDER] >> 3) - 1;
-  }
-
-  /** Whether `pfn` starts a free block, and of which order; -1 where it does not. */
-  freeOrder(pfn: number): number {
-    const at = pfn * PAGE_RECORD;
-    if ((this.pages.words[at] & PG_buddy) !== 0) return this.pages.words[at + PAGE_PRIVATE];
-    if ((pfn & (MAX_BLOCK_PAGES - 1)) === 0 && this.blockFree[pfn >> MAX_ORDER] !== 0) {
-      return MAX_ORDER;
-    }
-    return -1;
-  }
-
-  /** First frame of the free block that `pfn` lies in; NO_PFN where it is not free. */
-  freeBlockOf(pfn: number): Pfn {
-    for (let order = 0; order <= MAX_ORDER; order++) {
-      const start = pfn - (pfn & ((1 << order) - 1));
-      if (this.freeOrder(start) >= order) return start as Pfn;
-    }
-    return NO_PFN;
-  }
-}
+// Copies for the hot paths, see page_alloc.ts; a record has 2^SHIFT words. Anchors may lie behind
+// word 2^31, so indices that may be an anchor's are unsigned.
+const SHIFT = 31 - Math.clz32(PAGE_RECORD);
+const NEXT = PAGE_NEXT;
+const PREV = PAGE_PREV;
+const FREE = PG_buddy;
+const TYPES = MIGRATE_TYPES;
+const TOP = MAX_ORDER;
+const BLOCK = PAGEBLOCK_ORDER;
+const SPECIAL = MIGRATE_HIGHATOMIC;
 
 export class Buddy {
   /** Free frames in CMA and in HighAtomic pageblocks. */
   freeCma = 0;
   freeHighAtomic = 0;
-  /** Free blocks of each order. */
-  readonly nrFree = new Int32Array(MAX_ORDER + 1);
   readonly tables: FreeTables;
-  /** First of the lists of orders 0..9, by order and type; of the largest order, by type. */
-  readonly firstList: number;
-  readonly firstBlockList: number;
+  /** Anchor of the first of the lists of orders 0..9, of the largest order; then by type. */
+  private readonly firstList: number;
+  private readonly firstBlockList: number;
   /** The zone's number, the index into FreeTables.freePages. */
   readonly zone: number;
-  private readonly pages: MemMap;
-  private readonly lists: PageLists;
-  private readonly blocks: PageLists;
+  private readonly words: Int32Array;
+  private readonly lists: FreeLists;
+  private readonly blocks: FreeLists;
+  private readonly blockFree: Uint8Array;
+  private readonly blockInfo: Uint16Array;
   private readonly free: Int32Array;
 
   constructor(tables: FreeTables, zone: number) {
     this.tables = tables;
     this.zone = zone;
     this.free = tables.freePages;
-    this.pages = tables.pages;
-    this.lists = tables.lists;
+    this.words = tables.pages.words;
+    this.lists = tables.free;
     this.blocks = tables.blocks;
-    this.firstList = this.lists.make(MAX_ORDER * MIGRATE_TYPES);
-    this.firstBlockList = this.blocks.make(MIGRATE_TYPES);
+    this.blockFree = tables.blockFree;
+    this.blockInfo = tables.blockInfo;
+    this.firstList = this.lists.firstAnchor + zone * ZONE_FREE_LISTS;
+    this.firstBlockList = this.blocks.firstAnchor + zone * TYPES;
   }
 
   /** Frames in free blocks (NR_FREE_PAGES), isolated ones not counted. */
@@ -156,33 +87,40 @@ export class Buddy {
     return this.free[this.zone];
   }
 
-  /** Free blocks of one order and type. */
+  /** Free blocks of one order and type. O(blocks). */
   countOf(order: number, type: number): number {
-    return order === MAX_ORDER
-      ? this.blocks.length[this.firstBlockList + type]
-      : this.lists.length[this.firstList + order * MIGRATE_TYPES + type];
+    if (order === TOP) return this.blocks.length(this.firstBlockList + type);
+    return this.lists.length(this.firstList + order * TYPES + type);
+  }
+
+  /** Free blocks of one order, of all types. O(blocks). */
+  nrFree(order: number): number {
+    let n = 0;
+    for (let type = 0; type < TYPES; type++) n += this.countOf(order, type);
+    return n;
+  }
+
+  /** Whether there is none of one order and type. */
+  isEmpty(order: number, type: number): boolean {
+    return this.first(order, type) < 0;
   }
 
   /** First block on the list of one order and type; NO_PFN where the list is empty. */
   first(order: number, type: number): Pfn {
-    if (order === MAX_ORDER) {
-      const block = this.blocks.head[this.firstBlockList + type];
-      return block < 0 ? NO_PFN : ((block * MAX_BLOCK_PAGES) as Pfn);
-    }
-    const pfn = this.lists.head[this.firstList + order * MIGRATE_TYPES + type];
-    return pfn < 0 ? NO_PFN : (pfn as Pfn);
+    if (order < TOP) return this.lists.next(this.firstList + order * TYPES + type) as Pfn;
+    const block = this.blocks.next(this.firstBlockList + type);
+    return (block < 0 ? -1 : block << TOP) as Pfn;
   }
 
   /** Calls `visit` for each block on the list of one order and type, until it returns false. */
   forEach(order: number, type: number, visit: (pfn: Pfn) => boolean): void {
-    const max = order === MAX_ORDER;
-    const lists = max ? this.blocks : this.lists;
-    let id = max
-      ? lists.head[this.firstBlockList + type]
-      : lists.head[this.firstList + order * MIGRATE_TYPES + type];
+    const lists = order === TOP ? this.blocks : this.lists;
+    const shift = order === TOP ? TOP : 0;
+    const { firstBlockList, firstList } = this;
+    let id = lists.next(order === TOP ? firstBlockList + type : firstList + order * TYPES + type);
     while (id >= 0) {
       const next = lists.next(id);
-      if (!visit((max ? id * MAX_BLOCK_PAGES : id) as Pfn)) return;
+      if (!visit((id << shift) as Pfn)) return;
       id = next;
     }
   }
@@ -192,28 +130,35 @@ export class Buddy {
    * @returns the first frame; NO_PFN when no block of this type is large enough.
    */
   take(order: number, type: number): Pfn {
-    const head = this.lists.head;
-    let list = this.firstList + order * MIGRATE_TYPES + type;
-    for (let from = order; from < MAX_ORDER; from++, list += MIGRATE_TYPES) {
-      const pfn = head[list];
-      if (pfn < 0) continue;
-      this.unlink(pfn, from, type);
-      this.expand(pfn, order, from, type);
-      return pfn as Pfn;
+    const { words } = this;
+    let list = (this.firstList + order * TYPES + type) | 0;
+    for (let from = order | 0; from < TOP; from = (from + 1) | 0) {
+      const pfn = words[((list << SHIFT) | NEXT) >>> 0];
+      if (pfn !== list) {
+        // FreeLists.remove() of the first by hand
+        const next = words[(pfn << SHIFT) | NEXT];
+        words[((list << SHIFT) | NEXT) >>> 0] = next;
+        words[((next << SHIFT) | PREV) >>> 0] = list;
+        words[pfn << SHIFT] = 0;
+        this.count(-(1 << order), type);
+        if (from > order) this.split(pfn, order, from, list);
+        return pfn as Pfn;
+      }
+      list = (list + TYPES) | 0;
     }
-    const pfn = this.first(MAX_ORDER, type);
-    if (pfn < 0) return NO_PFN;
-    this.unlink(pfn, MAX_ORDER, type);
-    this.expand(pfn, order, MAX_ORDER, type);
-    return pfn;
+    const block = this.blocks.next(this.firstBlockList + type);
+    if (block < 0) return NO_PFN;
+    this.blockFree[block] = 0;
+    this.blocks.remove(block);
+    this.count(-(1 << order), type);
+    this.split(block << TOP, order, TOP, list);
+    return (block << TOP) as Pfn;
   }
 
   /** Gives the upper halves of a block of order `from` back until it is of order `to`. */
   expand(pfn: number, to: number, from: number, type: number): void {
-    while (from > to) {
-      from--;
-      this.link(pfn + (1 << from), from, type, false);
-    }
+    this.count((1 << from) - (1 << to), type);
+    this.split(pfn, to, from, this.firstList + from * TYPES + type);
   }
 
   /**
@@ -221,92 +166,75 @@ export class Buddy {
    * @param toTail puts it at the end of its list: it is the last to be taken again.
    */
   release(pfn: number, order: number, toTail = false): void {
-    const tables = this.tables;
-    const words = this.pages.words;
-    assert((pfn & ((1 << order) - 1)) === 0, 'release: block is aligned to its size');
-    if ((words[pfn * PAGE_RECORD] & PG_buddy) !== 0 || tables.blockFree[pfn >> MAX_ORDER] !== 0) {
-      throw new KernelBug(`release: frame ${pfn} is free already`);
+    const { words } = this;
+    if ((pfn & ((1 << order) - 1)) !== 0) unaligned(pfn, order);
+    if ((words[pfn << SHIFT] & FREE) !== 0 || this.blockFree[pfn >> TOP] !== 0) freeAlready(pfn);
+    const type = this.blockInfo[pfn >> BLOCK] & 7;
+    this.count(1 << order, type);
+    let start = pfn | 0;
+    let o = order | 0;
+    while (o < BLOCK) {
+      const buddy = start ^ (1 << o);
+      const at = buddy << SHIFT;
+      if (words[at] !== (FREE | o)) break;
+      // FreeLists.remove() by hand
+      const next = words[at | NEXT];
+      const prev = words[at | PREV];
+      words[((prev << SHIFT) | NEXT) >>> 0] = next;
+      words[((next << SHIFT) | PREV) >>> 0] = prev;
+      words[at] = 0;
+      start &= buddy; // the merged block starts at the lower of the two
+      o = (o + 1) | 0;
     }
-    const type = tables.typeOf(pfn);
-    while (order < MAX_ORDER) {
-      const buddy = pfn ^ (1 << order);
-      const at = buddy * PAGE_RECORD;
-      if ((words[at] & PG_buddy) === 0 || words[at + PAGE_PRIVATE] !== order) break;
-      if (order >= PAGEBLOCK_ORDER) {
-        const other = tables.typeOf(buddy);
-        if (other !== type && !(isMergeable(type) && isMergeable(other))) break;
-        this.unlink(buddy, order, other);
-        tables.setType(buddy, type);
-      } else this.unlink(buddy, order, type);
-      pfn &= buddy; // the merged block starts at the lower of the two
-      order++;
+    if (o === BLOCK && words[(start ^ (1 << BLOCK)) << SHIFT] === (FREE | BLOCK)) {
+      const merged = this.mergeBlocks(start, type);
+      if (merged >= 0) {
+        this.enlist(merged, TOP, type, toTail);
+        return;
+      }
     }
-    this.link(pfn, order, type, toTail || this.mergeLikely(pfn, order));
+    this.enlist(start, o, type, toTail || this.mergeLikely(start, o));
   }
 
   /** Adds a free block to its list, as it is: no merging. */
   link(pfn: number, order: number, type: number, toTail: boolean): void {
-    this.free[this.zone] += 1 << order;
-    if (type >= MIGRATE_HIGHATOMIC) this.countSpecial(type, 1 << order);
-    this.nrFree[order]++;
-    if (order === MAX_ORDER) {
-      const block = pfn >> MAX_ORDER;
-      this.tables.blockFree[block] = 1;
-      if (toTail) this.blocks.pushTail(this.firstBlockList + type, block);
-      else this.blocks.pushHead(this.firstBlockList + type, block);
-      return;
-    }
-    const at = pfn * PAGE_RECORD;
-    this.pages.words[at] = PG_buddy;
-    this.pages.words[at + PAGE_PRIVATE] = order;
-    const list = this.firstList + order * MIGRATE_TYPES + type;
-    if (toTail) this.lists.pushTail(list, pfn);
-    else this.lists.pushHead(list, pfn);
+    this.count(1 << order, type);
+    this.enlist(pfn, order, type, toTail);
   }
 
   /** Adds a run of free blocks of the largest order, Movable all of them, at the list's end. */
   linkRun(pfn: number, count: number): void {
-    const first = pfn >> MAX_ORDER;
-    this.tables.blockFree.fill(1, first, first + count);
-    this.blocks.appendRun(this.firstBlockList + MIGRATE_MOVABLE, first, count);
-    this.free[this.zone] += count << MAX_ORDER;
-    this.nrFree[MAX_ORDER] += count;
+    const first = pfn >> TOP;
+    this.blockFree.fill(1, first, first + count);
+    this.blocks.addRun(this.firstBlockList + MIGRATE_MOVABLE, first, count);
+    this.free[this.zone] += count << TOP;
   }
 
   /** Takes a free block off its list: its frames belong to the caller. */
   unlink(pfn: number, order: number, type: number): void {
-    this.free[this.zone] -= 1 << order;
-    if (type >= MIGRATE_HIGHATOMIC) this.countSpecial(type, -(1 << order));
-    this.nrFree[order]--;
-    if (order === MAX_ORDER) {
-      const block = pfn >> MAX_ORDER;
-      this.tables.blockFree[block] = 0;
-      this.blocks.remove(this.firstBlockList + type, block);
+    this.count(-(1 << order), type);
+    if (order === TOP) {
+      const block = pfn >> TOP;
+      this.blockFree[block] = 0;
+      this.blocks.remove(block);
       return;
     }
-    const at = pfn * PAGE_RECORD;
-    this.pages.words[at] = 0;
-    this.pages.words[at + PAGE_PRIVATE] = 0;
-    this.lists.remove(this.firstList + order * MIGRATE_TYPES + type, pfn);
+    this.words[pfn << SHIFT] = 0;
+    this.lists.remove(pfn);
   }
 
   /** Throws KernelBug where an invariant does not hold. O(free blocks). */
   check(): void {
     let frames = 0;
     for (let order = 0; order <= MAX_ORDER; order++) {
-      let blocks = 0;
       for (let type = 0; type < MIGRATE_TYPES; type++) {
-        const max = order === MAX_ORDER;
-        const list = max
-          ? this.firstBlockList + type
-          : this.firstList + order * MIGRATE_TYPES + type;
-        (max ? this.blocks : this.lists).check(list, (id) => {
-          this.checkBlock(max ? id * MAX_BLOCK_PAGES : id, order, type);
-          blocks++;
-        });
+        const visit = (pfn: number): void => {
+          this.checkBlock(pfn, order, type);
+          frames += 1 << order;
+        };
+        if (order < TOP) this.lists.check(this.firstList + order * TYPES + type, visit);
+        else this.blocks.check(this.firstBlockList + type, (b) => visit(b * MAX_BLOCK_PAGES));
       }
-      assert(blocks === this.nrFree[order], `nrFree[${order}] is ${this.nrFree[order]}: ${blocks}`);
-      frames += blocks * (1 << order);
     }
     // an isolated block is on a list but nobody's to allocate: Linux does not count it either
     for (let order = 0; order <= MAX_ORDER; order++) {
@@ -334,18 +262,73 @@ export class Buddy {
     assert(!mergeable, `${what} and its buddy are both free`);
   }
 
-  /** The buddy of the next larger block is free: waiting a little may merge both with this one. */
-  private mergeLikely(pfn: number, order: number): boolean {
-    if (order >= MAX_ORDER - 1) return false;
-    const size = 1 << order;
-    const at = ((pfn - (pfn & size)) ^ (size << 1)) * PAGE_RECORD;
-    const words = this.pages.words;
-    return (words[at] & PG_buddy) !== 0 && words[at + PAGE_PRIVATE] === order + 1;
+  /** Does expand(), all frames being counted already; `list` is that of order `from`. */
+  private split(pfn: number, to: number, from: number, list: number): void {
+    const { words } = this;
+    let anchor = list | 0;
+    const last = to | 0;
+    let order = from | 0;
+    while (order > last) {
+      order = (order - 1) | 0;
+      anchor = (anchor - TYPES) | 0;
+      // FreeLists.add() by hand
+      const half = (pfn + (1 << order)) | 0;
+      const at = half << SHIFT;
+      const next = words[((anchor << SHIFT) | NEXT) >>> 0];
+      words[at] = FREE | order;
+      words[at | NEXT] = next;
+      words[at | PREV] = anchor;
+      words[((anchor << SHIFT) | NEXT) >>> 0] = half;
+      words[((next << SHIFT) | PREV) >>> 0] = half;
+    }
   }
 
-  private countSpecial(type: number, frames: number): void {
+  /** Merges two free pageblocks where their types allow it; NO_PFN where they do not. */
+  private mergeBlocks(pfn: number, type: number): number {
+    const { tables } = this;
+    const buddy = pfn ^ PAGEBLOCK_PAGES;
+    const other = tables.typeOf(buddy);
+    if (other !== type && !(isMergeable(type) && isMergeable(other))) return NO_PFN;
+    this.lists.remove(buddy);
+    this.words[buddy << SHIFT] = 0;
+    tables.setType(buddy, type);
+    return pfn & buddy;
+  }
+
+  /** Marks a block as free and puts it on its list; it is counted already. */
+  private enlist(pfn: number, order: number, type: number, toTail: boolean): void {
+    if (order === TOP) {
+      const block = pfn >> TOP;
+      this.blockFree[block] = 1;
+      this.blocks.add(this.firstBlockList + type, block, toTail);
+      return;
+    }
+    this.words[pfn << SHIFT] = FREE | order;
+    this.lists.add(this.firstList + order * TYPES + type, pfn, toTail);
+  }
+
+  /** The buddy of the next larger block is free: waiting a little may merge both with this one. */
+  private mergeLikely(pfn: number, order: number): boolean {
+    if (order >= TOP - 1) return false;
+    const size = 1 << order;
+    const next = (pfn - (pfn & size)) ^ (size << 1);
+    return this.words[next << SHIFT] === (FREE | (order + 1));
+  }
+
+  /** Counts frames of blocks of a type that became free; a negative number are taken. */
+  private count(frames: number, type: number): void {
+    this.free[this.zone] += frames;
+    if (type < SPECIAL) return;
     if (type === MIGRATE_CMA) this.freeCma += frames;
     else if (type === MIGRATE_HIGHATOMIC) this.freeHighAtomic += frames;
     else if (type === MIGRATE_ISOLATE) this.free[this.zone] -= frames; // nobody's to allocate
   }
+}
+
+function unaligned(pfn: number, order: number): never {
+  throw new KernelBug(`release: block ${pfn} of order ${order} is not aligned to its size`);
+}
+
+function freeAlready(pfn: number): never {
+  throw new KernelBug(`release: frame ${pfn} is free already`);
 }

@@ -7,7 +7,7 @@
 // Invariant (check()): the frames that `used` marks are taken; all others are the allocator's.
 // Source: Linux 6.18 mm/cma.c cma_alloc(), cma_release(), cma_activate_area().
 
-import { PAGEBLOCK_PAGES } from './buddy.ts';
+import { PAGEBLOCK_PAGES } from './free_tables.ts';
 import type { Compaction } from './compaction.ts';
 import { InputError, assert } from './errors.ts';
 import { MIGRATE_CMA } from './migrate_type.ts';

@@ -13,7 +13,7 @@
 // isolate_freepages(), compaction_suitable(); mm/page_alloc.c alloc_contig_range(),
 // mm/page_isolation.c. Not modelled: deferral, proactive compaction, skip bits.
 
-import { MAX_BLOCK_PAGES, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy.ts';
+import { MAX_BLOCK_PAGES, PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './free_tables.ts';
 import { fragmentationIndex } from './fragmentation.ts';
 import { MIGRATE_CMA, MIGRATE_ISOLATE, MIGRATE_MOVABLE } from './migrate_type.ts';
 import { PAGE_PRIVATE, PAGE_RECORD, PAGE_REFCOUNT } from './page.ts';
@@ -211,7 +211,7 @@ export class Compaction {
 
 function hasBlock(zone: Zone, order: number): boolean {
   for (let o = order; o <= MAX_ORDER; o++) {
-    if (zone.buddy.countOf(o, MIGRATE_MOVABLE) > 0) return true;
+    if (!zone.buddy.isEmpty(o, MIGRATE_MOVABLE)) return true;
   }
   return false;
 }

@@ -22,7 +22,7 @@ function contigInfo(zone: Zone, order: number): ContigInfo {
   let blocks = 0;
   let suitable = 0;
   for (let o = 0; o <= MAX_ORDER; o++) {
-    const n = zone.buddy.nrFree[o];
+    const n = zone.buddy.nrFree(o);
     blocks += n;
     pages += n * 2 ** o;
     if (o >= order) suitable += n * 2 ** (o - order);

@@ -90,23 +90,6 @@ export class PageLists {
     this.length[list]++;
   }
 
-  /** Appends first, first + 1, ... first + count - 1 (count >= 1), none of which is on a list. */
-  appendRun(list: number, first: number, count: number): void {
-    const { words, stride, offset } = this;
-    const last = first + count - 1;
-    for (let id = first, at = first * stride + offset; id <= last; id++, at += stride) {
-      words[at] = id + 1;
-      words[at + 1] = id - 1;
-    }
-    const prev = this.tail[list];
-    words[last * stride + offset] = ~list;
-    words[first * stride + offset + 1] = prev;
-    if (prev < 0) this.head[list] = first;
-    else words[prev * stride + offset] = first;
-    this.tail[list] = last;
-    this.length[list] += count;
-  }
-
   /** Takes `id` off `list`; its own links are left as they were. */
   remove(list: number, id: number): void {
     const words = this.words;

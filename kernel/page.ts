@@ -9,7 +9,9 @@
 //                        2^32 (see rmap.ts); for a slab page what slab.ts says
 //          5  next       links of the one list the page is on (LRU, buddy, per-CPU, slab);
 //          6  prev         pfn or list id, see list.ts
-//          7  private    buddy: order; swap cache: swap entry; tail page: pfn of the head
+//          7  private    swap cache: swap entry; tail page: pfn of the head
+//
+// The flags of a free block's first frame are PG_buddy and, in their lowest bits, its order.
 //
 // A compound page is a run of 2^order frames used as one. Its first frame, the head, has PG_head;
 // all others PG_tail and the head in `private`. The order lies in word 5 of the first tail and the
@@ -22,7 +24,7 @@
 // Source: Linux 6.18 include/linux/mm_types.h, page-flags.h.
 
 import { lazyTable } from './physmem.ts';
-import { NO_PFN, type Pfn } from './types.ts';
+import { MAX_ORDER, NO_PFN, type Pfn, alignUp } from './types.ts';
 
 /** Bytes of RAM that each frame's record costs the machine (sizeof(struct page)). */
 export const STRUCT_PAGE_SIZE = 64;
@@ -37,6 +39,9 @@ export const PAGE_INDEX = 4;
 export const PAGE_NEXT = 5;
 export const PAGE_PREV = 6;
 export const PAGE_PRIVATE = 7;
+
+/** Bits of a free block's flags that are its order. */
+export const BUDDY_ORDER = 15;
 
 export const PG_locked = 1 << 0;
 export const PG_referenced = 1 << 1;
@@ -109,18 +114,25 @@ const NAMES: readonly (readonly [number, string])[] = [
 
 /** The names of the flags that are set, lowest bit first. */
 export function pageFlagNames(flags: number): string[] {
+  if ((flags & PG_buddy) !== 0) flags &= ~BUDDY_ORDER;
   return NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
 }
 
 export class MemMap {
   readonly nrFrames: number;
+  /** First record behind the frames': the others of a block that ends there are all zeros. */
+  readonly firstAnchor: number;
   /** All records; a hot path reads words[pfn * PAGE_RECORD + PAGE_FLAGS] and so on directly. */
   readonly words: Int32Array;
 
-  /** @param nrFrames frames of the physical address space, at most 2^28. */
-  constructor(nrFrames: number) {
+  /**
+   * @param nrFrames frames of the physical address space, at most 2^28.
+   * @param nrAnchors records behind them, for lists (free_list.ts).
+   */
+  constructor(nrFrames: number, nrAnchors = 0) {
     this.nrFrames = nrFrames;
-    this.words = lazyTable(nrFrames * PAGE_RECORD);
+    this.firstAnchor = alignUp(nrFrames, 1 << MAX_ORDER);
+    this.words = lazyTable((this.firstAnchor + nrAnchors) * PAGE_RECORD);
   }
 
   flags(pfn: number): number {

@@ -14,12 +14,13 @@
 // rmqueue(), __alloc_pages_slowpath(). Per-CPU lists as in 6.1 (pcp.ts). Not modelled: cpusets;
 // throttling.
 
-import { FAST_WORDS, type FreeTables, PCP_STATE } from './buddy.ts';
+import { FAST_WORDS, type FreeTables, PCP_STATE, PAGEBLOCK_ORDER } from './free_tables.ts';
 import { KernelBug, assert } from './errors.ts';
 import { __GFP_ACCOUNT, __GFP_COMP, __GFP_ZERO } from './gfp.ts';
 import {
   MIGRATE_HIGHATOMIC,
   MIGRATE_MOVABLE,
+  MIGRATE_PCPTYPES,
   MIGRATE_RECLAIMABLE,
   migrateTypeOf,
 } from './migrate_type.ts';
@@ -27,8 +28,6 @@ import {
   type MemMap,
   PAGE_FLAGS,
   PAGE_INDEX,
-  PAGE_MAPCOUNT,
-  PAGE_OWNER,
   PAGE_PRIVATE,
   PAGE_RECORD,
   PAGE_REFCOUNT,
@@ -41,13 +40,10 @@ import {
 import {
   PCP_HIGH,
   PCP_IN,
-  PCP_MASK,
   PCP_OUT,
-  PCP_RINGS,
-  RING_BASE,
-  RING_BOTTOM,
-  RING_TOP,
-  RING_WORDS,
+  STACK_BOTTOM,
+  STACK_END,
+  STACK_WORDS,
   isPcpOrder,
 } from './pcp.ts';
 import type { PhysMem } from './physmem.ts';
@@ -58,34 +54,31 @@ import { WMARK_LOW, type Zone } from './zone.ts';
 import { ZoneWalk } from './zone_walk.ts';
 import { type ZoneLists, gfpZone } from './zonelist.ts';
 
-// What the fast path needs to know of an allocation's lowest five flags.
+// What the fast path of alloc() needs to know of an allocation's lowest five flags: where the zone's
+// free frames are counted, how many must be left, and the stack of this CPU that has the frames.
 const FAST = 4;
 const FAST_ZONE = 0;
 const FAST_LIMIT = 1;
-const FAST_STATE = 2;
-const FAST_RING = 3;
+const FAST_STACK = 2;
 
 // The fast paths use copies of these constants: V8 folds a constant of the module itself, while one
-// that is imported is a load and a check at each use, which halves their speed.
-const RECORD = PAGE_RECORD;
-const FLAGS = PAGE_FLAGS;
-const REFCOUNT = PAGE_REFCOUNT;
-const MAPCOUNT = PAGE_MAPCOUNT;
-const OWNER = PAGE_OWNER;
-const INDEX = PAGE_INDEX;
-const PRIVATE = PAGE_PRIVATE;
+// that is imported is a load and a check at each use, which halves their speed. Indices are put
+// together with | where the lower bits are clear: V8 checks a sum for overflow.
+const SHIFT = 31 - Math.clz32(PAGE_RECORD);
+const BLOCK = PAGEBLOCK_ORDER;
 const NOT_IN_USE = PG_buddy | PG_pcp | PG_reserved;
 const SPECIAL = NOT_IN_USE | PG_charged;
-const ON_PCP = PG_pcp;
 const ZERO = __GFP_ZERO;
 const IN = PCP_IN;
 const OUT = PCP_OUT;
 const HIGH = PCP_HIGH;
-const MASK = PCP_MASK;
-const RINGS = PCP_RINGS;
-const BASE = RING_BASE;
-const TOP = RING_TOP;
-const BOTTOM = RING_BOTTOM;
+const BOTTOM = STACK_BOTTOM;
+const END = STACK_END;
+const STATE = ~(PCP_STATE - 1);
+
+// Flags and refcount of a frame, as one number of eight bytes: handed out, and on a CPU's list.
+const IN_USE = twoWords(0, 1);
+const ON_PCP = twoWords(PG_pcp, 0);
 
 export class PageAllocator implements FrameAllocator {
   readonly mem: PhysMem;
@@ -102,14 +95,14 @@ export class PageAllocator implements FrameAllocator {
   private currentCpu = 0;
   private readonly nodeOfCpu: Int32Array;
   private readonly words: Int32Array;
+  /** The same records, two words at a time. */
+  private readonly pairs: Float64Array;
   private readonly blockInfo: Uint16Array;
   /** FreeTables.hot: FAST words for each value of gfp's lowest five bits, and so on. */
   private readonly hot: Int32Array;
-  /** State of the current CPU's lists in zone 0, and the distance to the next zone's. */
-  private cpuState = 0;
-  private readonly zoneStride: number;
-  private readonly pcpBase: number;
-  private ring: Int32Array;
+  /** For each value of blockInfo the current CPU's stack, an index into `hot`; 0: none. */
+  private readonly stackOf: Int32Array;
+  private stacks: Int32Array;
 
   /** @param lists zones of each node in the order of fallback. */
   constructor(
@@ -128,10 +121,10 @@ export class PageAllocator implements FrameAllocator {
     this.words = tables.pages.words;
     this.blockInfo = tables.blockInfo;
     this.hot = tables.hot;
-    this.pcpBase = tables.hot.length - tables.pcpState.length;
-    this.ring = tables.ring;
+    this.pairs = new Float64Array(this.words.buffer);
+    this.stackOf = new Int32Array((zones.length + 1) << 3);
+    this.stacks = tables.stacks;
     this.walk = new ZoneWalk(zones, lists, () => this.updateLimits());
-    this.zoneStride = tables.nrCpus * PCP_STATE;
     this.updateLimits();
   }
 
@@ -173,8 +166,14 @@ export class PageAllocator implements FrameAllocator {
   updateLimits(): void {
     const cpu = this.currentCpu;
     const node = this.nodeOfCpu[cpu];
-    this.cpuState = this.pcpBase + cpu * PCP_STATE;
-    this.ring = this.tables.ring;
+    const pcpBase = this.hot.length - this.tables.pcpState.length;
+    this.stacks = this.tables.stacks;
+    for (const zone of this.zones) {
+      const pcp = pcpBase + zone.pcp[cpu].at;
+      for (let type = 0; type < MIGRATE_PCPTYPES; type++) {
+        this.stackOf[((zone.number + 1) << 3) | type] = pcp + type * STACK_WORDS;
+      }
+    }
     for (let bits = 0; bits < 32; bits++) {
       const at = bits * FAST;
       const classzone = gfpZone(bits);
@@ -183,9 +182,7 @@ export class PageAllocator implements FrameAllocator {
       if (zone === undefined) continue;
       const type = Math.min(migrateTypeOf(bits), MIGRATE_RECLAIMABLE);
       this.hot[at + FAST_ZONE] = FAST_WORDS + zone.number;
-      const pcp = this.pcpBase + zone.pcp[cpu].at;
-      this.hot[at + FAST_STATE] = pcp;
-      this.hot[at + FAST_RING] = pcp + PCP_RINGS + type * RING_WORDS;
+      this.hot[at + FAST_STACK] = this.stackOf[((zone.number + 1) << 3) | type];
       if (this.accounting !== null) continue; // charged on the slow path
       if (zone.node !== node) continue; // remote memory is counted on the slow path
       const reserved = zone.protection[classzone] + zone.highAtomic + zone.cma;
@@ -198,24 +195,18 @@ export class PageAllocator implements FrameAllocator {
    * @returns the first frame, its refcount 1; NO_PFN where nothing is left.
    */
   alloc(gfp: number, order: number): Pfn {
-    if (order === 0) {
-      const hot = this.hot;
-      const key = (gfp & 31) * FAST;
-      const ring = hot[key + FAST_RING];
-      const top = hot[ring + TOP];
-      if (
-        top !== hot[ring + BOTTOM] &&
-        !this.trace.on &&
-        hot[hot[key + FAST_ZONE]] > hot[key + FAST_LIMIT]
-      ) {
+    const { hot } = this;
+    const key = (gfp & 31) << 2;
+    if (order === 0 && hot[hot[key]] > hot[key | FAST_LIMIT] && !this.trace.on) {
+      const stack = hot[key | FAST_STACK];
+      const top = hot[stack];
+      if (top !== hot[stack | BOTTOM]) {
         // PerCpuPages.pop() and prepare() by hand
-        const pcp = hot[key + FAST_STATE];
-        const pfn = this.ring[hot[ring + BASE] + ((top - 1) & hot[pcp + MASK])];
-        hot[ring + TOP] = top - 1;
-        hot[pcp + OUT]++;
-        const at = pfn * RECORD;
-        this.words[at + FLAGS] = 0;
-        this.words[at + REFCOUNT] = 1;
+        const pfn = this.stacks[(top - 1) | 0];
+        hot[stack] = top - 1;
+        const out = (stack & STATE) | OUT;
+        hot[out] = (hot[out] + 1) | 0;
+        this.pairs[pfn << 2] = IN_USE;
         if ((gfp & ZERO) !== 0) this.mem.zeroFrame(pfn);
         return pfn as Pfn;
       }
@@ -229,34 +220,29 @@ export class PageAllocator implements FrameAllocator {
    * @param order as it was given to alloc().
    */
   free(pfn: Pfn, order: number): void {
-    const words = this.words;
-    const hot = this.hot;
-    const at = pfn * RECORD;
-    const info = this.blockInfo[pfn >> 9];
-    const zone = (info >> 3) - 1;
-    if ((words[at] & SPECIAL) !== 0 || zone < 0) this.freeSpecial(pfn, order, zone);
-    const type = info & 7;
-    if (order > 0 || type > 2 || this.trace.on) {
-      this.freeSlow(pfn, order, type, this.zones[zone]);
+    const { hot, pairs } = this;
+    const stack = this.stackOf[this.blockInfo[pfn >> BLOCK]];
+    if (order > 0 || !(stack > 0) || (this.words[pfn << SHIFT] & SPECIAL) !== 0 || this.trace.on) {
+      this.freeSlow(pfn, order);
       return;
     }
     // PerCpuPages.push() by hand
-    const pcp = this.cpuState + zone * this.zoneStride;
-    const ring = pcp + RINGS + type * 3;
-    const top = hot[ring + TOP];
-    this.ring[hot[ring + BASE] + (top & hot[pcp + MASK])] = pfn;
-    hot[ring + TOP] = top + 1;
-    const into = (hot[pcp + IN] + 1) | 0;
-    hot[pcp + IN] = into;
-    words[at + FLAGS] = ON_PCP;
-    words[at + REFCOUNT] = 0;
-    words[at + MAPCOUNT] = 0;
-    words[at + OWNER] = 0;
-    words[at + INDEX] = 0;
-    words[at + PRIVATE] = 0;
-    if (((into - hot[pcp + OUT]) | 0) >= hot[pcp + HIGH]) {
-      this.zones[zone].pcp[this.currentCpu].shrink();
+    const top = hot[stack];
+    if (top === hot[stack | END]) {
+      this.freeSlow(pfn, 0);
+      return;
     }
+    this.stacks[top] = pfn;
+    hot[stack] = top + 1;
+    const pcp = stack & STATE;
+    const into = (hot[pcp | IN] + 1) | 0;
+    hot[pcp | IN] = into;
+    const at = pfn << 2;
+    pairs[at] = ON_PCP;
+    pairs[at | 1] = 0;
+    pairs[at | 2] = 0;
+    pairs[at | 3] = 0;
+    if (((into - hot[pcp | OUT]) | 0) >= hot[pcp | HIGH]) this.shrink(pfn);
   }
 
   /**
@@ -313,18 +299,24 @@ export class PageAllocator implements FrameAllocator {
     return pfn;
   }
 
-  /** Frees what is not simply in use: a charged page, or none that may be freed. */
-  private freeSpecial(pfn: Pfn, order: number, zone: number): void {
-    if ((this.words[pfn * PAGE_RECORD] & NOT_IN_USE) !== 0 || zone < 0) badFree(this.pages, pfn);
-    this.accounting?.uncharge(pfn, order);
+  /** This CPU's lists are full with the frame just freed. */
+  private shrink(pfn: number): void {
+    const info = this.blockInfo[pfn >> PAGEBLOCK_ORDER];
+    this.zones[(info >> 3) - 1].pcp[this.currentCpu].shrink(info & 7);
   }
 
-  private freeSlow(pfn: Pfn, order: number, type: number, zone: Zone): void {
+  /** Frees a larger block, a charged page, while events are traced; or none that may be freed. */
+  private freeSlow(pfn: Pfn, order: number): void {
     const at = pfn * PAGE_RECORD;
+    const number = this.tables.zoneAt(pfn);
+    if ((this.words[at] & NOT_IN_USE) !== 0 || number < 0) badFree(this.pages, pfn);
+    if ((this.words[at] & PG_charged) !== 0) this.accounting?.uncharge(pfn, order);
     if (this.trace.on) this.trace.emit(mm_page_free, pfn, order);
     this.words.fill(0, at, at + (PAGE_RECORD << order));
-    zone.freed += 1 << order;
+    const zone = this.zones[number];
+    const type = this.tables.typeOf(pfn);
     if (type > MIGRATE_HIGHATOMIC || !isPcpOrder(order)) {
+      zone.freed += 1 << order;
       zone.buddy.release(pfn, order);
       return;
     }
@@ -348,6 +340,11 @@ export class PageAllocator implements FrameAllocator {
     if (order > 0 && (gfp & __GFP_COMP) !== 0) this.pages.makeCompound(pfn, order);
     return pfn;
   }
+}
+
+/** Two words of a record as the number that has both as its bytes. */
+function twoWords(first: number, second: number): number {
+  return new Float64Array(Int32Array.of(first, second).buffer)[0];
 }
 
 function badFree(pages: MemMap, pfn: number): never {

@@ -3,7 +3,7 @@
 
 import type { BootedMemory } from './boot.ts';
 import { pageblocksByType } from './boot_report.ts';
-import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy.ts';
+import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './free_tables.ts';
 import { MIGRATE_CMA, MIGRATE_NAMES } from './migrate_type.ts';
 import { MAX_ORDER } from './types.ts';
 import {
@@ -16,6 +16,8 @@ import {
   type Zone,
 } from './zone.ts';
 
+const ORDERS = Array.from({ length: MAX_ORDER + 1 }, (_, order) => order);
+
 /** Name and value of a counter. */
 export type Counter = readonly [string, number];
 
@@ -23,7 +25,7 @@ export type Counter = readonly [string, number];
 export function procBuddyinfo(machine: BootedMemory): string {
   return populated(machine)
     .map((zone) => {
-      const counts = Array.from(zone.buddy.nrFree, (n) => `${String(n).padStart(6)} `);
+      const counts = ORDERS.map((o) => `${String(zone.buddy.nrFree(o)).padStart(6)} `);
       return `Node ${zone.node}, zone ${zone.name.padStart(8)} ${counts.join('')}\n`;
     })
     .join('');

@@ -12,7 +12,7 @@
 // Source: Linux 6.18 mm/page_alloc.c, __rmqueue_claim(), try_to_claim_block(), __rmqueue_steal(),
 // boost_watermark(), reserve_highatomic_pageblock(), unreserve_highatomic_pageblock().
 
-import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './buddy.ts';
+import { PAGEBLOCK_ORDER, PAGEBLOCK_PAGES } from './free_tables.ts';
 import {
   MIGRATE_CMA,
   MIGRATE_FALLBACKS,
@@ -73,11 +73,10 @@ function steal(zone: Zone, order: number, type: number): Pfn {
 
 /** First fallback type with a free block of this order; -1 where none has one. */
 function fallbackType(zone: Zone, order: number, type: number): number {
-  if (zone.buddy.nrFree[order] === 0) return -1;
   const first = MIGRATE_FALLBACKS[type * 2];
-  if (zone.buddy.countOf(order, first) > 0) return first;
+  if (!zone.buddy.isEmpty(order, first)) return first;
   const second = MIGRATE_FALLBACKS[type * 2 + 1];
-  return zone.buddy.countOf(order, second) > 0 ? second : -1;
+  return zone.buddy.isEmpty(order, second) ? -1 : second;
 }
 
 /** Unmovable pages pollute a block for good, so they rather take all of it. */

@@ -10,7 +10,7 @@
 // setup_per_zone_lowmem_reserve(), zone_batchsize(), zone_highsize(), mm/khugepaged.c
 // set_recommended_min_free_kbytes(), mm/vmstat.c calculate_normal_threshold().
 
-import { type FreeTables, PAGEBLOCK_PAGES } from './buddy.ts';
+import { type FreeTables, PAGEBLOCK_PAGES } from './free_tables.ts';
 import { MIGRATE_PCPTYPES } from './migrate_type.ts';
 import {
   MAX_NR_ZONES,
@@ -148,7 +148,7 @@ function setupProtection(
   }
 }
 
-/** `high` and `batch` of each CPU's lists, and the rings of frames that they keep. */
+/** `high` and `batch` of each CPU's lists, and the stacks of frames that they keep. */
 function setPagesets(
   tables: FreeTables,
   zones: readonly Zone[],
@@ -166,7 +166,7 @@ function setPagesets(
     const high = Math.max(share, batch << 2);
     for (const pcp of zone.pcp) base = pcp.configure(high, batch, base);
   }
-  tables.ring = new Int32Array(base);
+  tables.stacks = new Int32Array(base);
 }
 
 function totalReserve(zones: readonly Zone[], managedOf: (zone: Zone) => number): number {

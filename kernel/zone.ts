@@ -15,7 +15,8 @@
 // Source: Linux 6.18 include/linux/mmzone.h struct zone, mm/page_alloc.c __zone_watermark_ok().
 
 import { assert } from './errors.ts';
-import { Buddy, type FreeTables } from './buddy.ts';
+import { Buddy } from './buddy.ts';
+import { type FreeTables } from './free_tables.ts';
 import { PerCpuPages } from './pcp.ts';
 import { MIGRATE_TYPES } from './migrate_type.ts';
 import { MAX_ORDER } from './types.ts';
@@ -171,9 +172,8 @@ export class Zone {
   private hasBlock(order: number, allocFlags: number): boolean {
     const buddy = this.buddy;
     for (let o = order; o <= MAX_ORDER; o++) {
-      if (buddy.nrFree[o] === 0) continue;
       for (let type = 0; type < MIGRATE_TYPES; type++) {
-        if (buddy.countOf(o, type) > 0 && mayUse(type, allocFlags)) return true;
+        if (!buddy.isEmpty(o, type) && mayUse(type, allocFlags)) return true;
       }
     }
     return false;

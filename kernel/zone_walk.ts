@@ -138,11 +138,7 @@ export class ZoneWalk {
     const pcp = zone.pcp[this.cpu];
     if (pcp.isEmpty(order, type)) {
       const batch = pcp.batch > 1 ? Math.max(pcp.batch >> order, 2) : pcp.batch;
-      for (let n = 0; n < batch; n++) {
-        const pfn = takeBlock(zone, order, type, flags);
-        if (pfn < 0) break;
-        pcp.append(pfn, order, type);
-      }
+      pcp.refill(order, type, batch, () => takeBlock(zone, order, type, flags));
       if (pcp.isEmpty(order, type)) return NO_PFN;
     }
     return pcp.pop(order, type);

@@ -93,7 +93,7 @@ describe('compaction', () => {
     const zone = machine.alloc.zones[1];
     // leave nothing free above order 3
     for (let order = 10; order > 3; order--) {
-      while (zone.buddy.nrFree[order] > 0) {
+      while (zone.buddy.nrFree(order) > 0) {
         for (let type = 0; type < 6; type++) if (zone.buddy.take(order, type) >= 0) break;
       }
     }

@@ -2,25 +2,56 @@
 
 import { GFP_KERNEL } from '../../kernel/gfp.ts';
 import { Machine } from '../../kernel/machine.ts';
-import { NO_PFN, type PhysAddr } from '../../kernel/types.ts';
+import { MIGRATE_MOVABLE } from '../../kernel/migrate_type.ts';
+import { MAX_ORDER, NO_PFN, type PhysAddr } from '../../kernel/types.ts';
 import type { BenchCase, Subject } from './bench.ts';
 import { Xorshift } from './xorshift.ts';
 
 const PAIRS = 4096;
+// copies: an imported constant is a load and a check in the loops measured
+const GFP = GFP_KERNEL;
+const MOVABLE = MIGRATE_MOVABLE;
 
 function newMachine(): Machine {
   return new Machine({ ram: 2 ** 30 + 2 ** 28 });
 }
 
-/** Allocate one frame and free it. */
+/**
+ * The zone's own lists, with free blocks of 4 MiB alone: each frame taken halves one ten times, and
+ * each frame given back merges ten times. Per-CPU lists would hide all of it.
+ */
 function cascade(): Subject {
+  const { alloc } = newMachine();
+  alloc.drainAll();
+  const zone = alloc.zones.reduce((a, b) => (a.free > b.free ? a : b));
+  const { buddy } = zone;
+  for (let order = 0; order < MAX_ORDER; order++) {
+    while (!buddy.isEmpty(order, MIGRATE_MOVABLE)) buddy.take(order, MIGRATE_MOVABLE);
+  }
+  return {
+    ops: PAIRS,
+    run: () => {
+      let sum = 0;
+      for (let i = 0; i < PAIRS; i++) {
+        const pfn = buddy.take(0, MOVABLE);
+        sum = (sum + pfn) | 0;
+        buddy.release(pfn, 0);
+      }
+      if (buddy.nrFree(MAX_ORDER - 1) > 0) throw new Error('a block was not merged');
+      return sum;
+    },
+  };
+}
+
+/** One frame allocated and freed again: the per-CPU list alone. */
+function pair(): Subject {
   const { alloc } = newMachine();
   return {
     ops: PAIRS,
     run: () => {
       let sum = 0;
       for (let i = 0; i < PAIRS; i++) {
-        const pfn = alloc.alloc(GFP_KERNEL, 0);
+        const pfn = alloc.alloc(GFP, 0);
         sum = (sum + pfn) | 0;
         alloc.free(pfn, 0);
       }
@@ -38,7 +69,7 @@ function batch(): Subject {
     run: () => {
       let got = 0;
       for (let i = 0; i < PAIRS; i++) {
-        const pfn = alloc.alloc(GFP_KERNEL, 0);
+        const pfn = alloc.alloc(GFP, 0);
         held[i] = pfn;
         if (pfn >= 0) got++;
       }
@@ -53,7 +84,7 @@ function batch(): Subject {
 /** Many frames held, a random one replaced: a fragmented zone. */
 function churn(frames: number): Subject {
   const { alloc } = newMachine();
-  const held = Int32Array.from({ length: frames }, () => alloc.alloc(GFP_KERNEL, 0));
+  const held = Int32Array.from({ length: frames }, () => alloc.alloc(GFP, 0));
   const random = new Xorshift(99);
   return {
     ops: PAIRS,
@@ -62,7 +93,7 @@ function churn(frames: number): Subject {
       for (let i = 0; i < PAIRS; i++) {
         const j = random.next() & (frames - 1);
         const old = held[j] ?? 0;
-        const pfn = alloc.alloc(GFP_KERNEL, 0);
+        const pfn = alloc.alloc(GFP, 0);
         held[j] = pfn;
         if (pfn >= 0) got++;
         alloc.free(old as never, 0);
@@ -98,12 +129,19 @@ function slab(objects: number): Subject {
 export const cases: readonly BenchCase[] = [
   {
     name: 'buddy.cascade',
-    what: 'page allocator: one frame allocated and freed',
+    what: 'free lists: 4 MiB split down to a frame, and merged again',
     unit: 'pairs/s',
     yardstick: 'machine:buddy.cascade',
     goal: 0.5,
     stretch: 0.7,
     make: cascade,
+  },
+  {
+    name: 'buddy.pair',
+    what: 'page allocator: one frame allocated and freed',
+    unit: 'pairs/s',
+    yardstick: null,
+    make: pair,
   },
   {
     name: 'buddy.batch',
