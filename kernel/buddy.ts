@@ -7,10 +7,10 @@
 //     order 1  |   0   |   2   |   4   |   6   |   buddy of 6 at order 1 is 6 ^ 2 = 4
 //
 // Each order has one list a migrate type. A pageblock (2^9 frames) has a type, and a free block is
-// on the list of its pageblock's type. When a type has nothing left, takeFallback() (steal.ts)
+// on the list of its pageblock's type. When a type has nothing left, takeBlock() (steal.ts)
 // takes a block of another type, whole pageblocks first.
 //
-// A block of order 0..9 is free where its first frame's flags are PG_buddy | order; its links are in
+// A block of order 0..9 is free where its first frame's flags are PG_buddy | order; its links are
 // words 5 and 6. Blocks of the largest order (4 MiB) are kept in a small table with one record a
 // block instead: booting 1 TiB writes 2 MiB there and no mem_map at all.
 //

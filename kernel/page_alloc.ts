@@ -54,8 +54,8 @@ import { WMARK_LOW, type Zone } from './zone.ts';
 import { ZoneWalk } from './zone_walk.ts';
 import { type ZoneLists, gfpZone } from './zonelist.ts';
 
-// What the fast path of alloc() needs to know of an allocation's lowest five flags: where the zone's
-// free frames are counted, how many must be left, and the stack of this CPU that has the frames.
+// What the fast path of alloc() needs to know of an allocation's lowest five flags: where the free
+// frames of the zone are counted, how many must be left, and this CPU's stack of such frames.
 const FAST = 4;
 const FAST_ZONE = 0;
 const FAST_LIMIT = 1;
