@@ -6,9 +6,10 @@ export { GuestSignal } from './memory.ts';
 export { describe, type PythonPlace } from './python/describe.ts';
 export { checkReferences, forEachReference } from './python/fsck.ts';
 export { Malloc } from './libc/malloc.ts';
-export { type ArenaAllocator, MmapArenas, type RawAllocator } from './python/arena.ts';
+export { type ArenaAllocator, MmapArenas } from './python/arena.ts';
+export type { RawAllocator } from './python/raw-allocator.ts';
+export type { AllocObserver } from './python/object.ts';
 export {
-  type AllocObserver,
   KIND_BYTES,
   KIND_DICT,
   KIND_FLOAT,
@@ -20,11 +21,11 @@ export {
   KIND_STR,
   KIND_TUPLE,
   KIND_WEAKREF,
-} from './python/object.ts';
+} from './python/kinds.ts';
 export { Obmalloc, POOL_OVERHEAD } from './python/obmalloc.ts';
 export { type MallocStats, mallocStats } from './python/obmalloc-stats.ts';
 export { PythonRuntime, type FreeLists } from './python/runtime.ts';
 export { type Profile, type ProfileName, profiles } from './python/profile.ts';
 export { StaticData } from './python/static-data.ts';
 export type { StrKind } from './python/scalars.ts';
-export type { PyClass } from './python/typeobject.ts';
+export type { PyClass } from './python/classes.ts';

@@ -14,7 +14,7 @@
 //     +112 bins[254]    +2144 binmap[4]      +2160 … system_mem
 
 import { assert } from '../../kernel/errors.ts';
-import { type Chunks, PREV_INUSE } from './chunk.ts';
+import { type Chunks, MINSIZE, PREV_INUSE } from './chunk.ts';
 
 export const MALLOC_STATE_BYTES = 2200;
 const MIN_LARGE_SIZE = 1024;
@@ -195,6 +195,61 @@ export class Bins {
     c.setFd(victim, fd);
     c.setBk(fd, victim);
     c.setFd(bk, victim);
+  }
+
+  /** The smallest chunk of the bins that is large enough. */
+  takeBest(nb: number): number {
+    const c = this.chunks;
+    let i = this.indexOf(nb);
+    if (!this.isSmall(nb)) {
+      const bin = this.binAt(i);
+      const first = c.fd(bin);
+      if (first !== bin && c.size(first) >= nb) {
+        let victim = c.bkNext(first);
+        while (c.size(victim) < nb) victim = c.bkNext(victim);
+        // The second of a size leaves the list of sizes alone.
+        if (victim !== c.bk(bin) && c.size(victim) === c.size(c.fd(victim))) victim = c.fd(victim);
+        return this.takeFrom(victim, nb, false);
+      }
+    }
+    for (i = this.nextMarked(i + 1); i !== 0; i = this.nextMarked(i + 1)) {
+      const bin = this.binAt(i);
+      const victim = c.bk(bin);
+      if (victim !== bin) return this.takeFrom(victim, nb, this.isSmall(nb));
+      this.unmark(i);
+    }
+    return 0;
+  }
+
+  private takeFrom(victim: number, nb: number, isLast: boolean): number {
+    const c = this.chunks;
+    const size = c.size(victim);
+    this.unlink(victim);
+    if (size - nb < MINSIZE) c.setPrevInuse(victim + size, true);
+    else {
+      const remainder = this.split(victim, size, nb);
+      this.linkAfter(remainder, this.binAt(1));
+      if (isLast) this.lastRemainder = remainder;
+      this.clearSizes(remainder, size - nb);
+    }
+    return victim + 16;
+  }
+
+  /** Cuts nb bytes off the front of a free chunk; @returns the rest, with head and foot set. */
+  split(victim: number, size: number, nb: number): number {
+    const c = this.chunks;
+    const remainder = victim + nb;
+    c.setHead(victim, nb + PREV_INUSE);
+    c.setHead(remainder, size - nb + PREV_INUSE);
+    c.setFoot(remainder, size - nb);
+    return remainder;
+  }
+
+  /** A large remainder has no place among the sizes yet. */
+  clearSizes(p: number, size: number): void {
+    if (this.isSmall(size)) return;
+    this.chunks.setFdNext(p, 0);
+    this.chunks.setBkNext(p, 0);
   }
 
   /** Address of the fast list for a chunk size, 0 if the size has none. */

@@ -16,7 +16,6 @@
 // systrim(). Not modelled: further arenas (threads), mallopt, huge pages, a break that other code
 // of the process moves.
 
-import { assert } from '../../kernel/errors.ts';
 import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
@@ -36,10 +35,8 @@ import {
   request2size,
   SIZE_SZ,
 } from './chunk.ts';
+import { Tcache, TCACHE_BYTES } from './tcache.ts';
 
-const TCACHE_BINS = 64;
-const TCACHE_COUNT = 7;
-const TCACHE_BYTES = TCACHE_BINS * 10; // counts[64] of two bytes, entries[64] of eight
 const DEFAULT_THRESHOLD = 128 * 1024;
 const MAX_THRESHOLD = 32 * 1024 * 1024;
 const TOP_PAD = 128 * 1024;
@@ -54,7 +51,7 @@ export class Malloc {
   private readonly mem: Memory;
   private readonly c: Chunks;
   private readonly bins: Bins;
-  private tcache = 0;
+  private readonly tcache: Tcache;
   /** First byte of the heap, and the break; 0 before the first brk. */
   private heapStart = 0;
   private heapEnd = 0;
@@ -64,6 +61,7 @@ export class Malloc {
     this.mem = mem;
     this.c = new Chunks(mem);
     this.bins = new Bins(this.c, state);
+    this.tcache = new Tcache(this.c);
   }
 
   static readonly stateBytes = MALLOC_STATE_BYTES;
@@ -75,16 +73,16 @@ export class Malloc {
 
   /** @returns a block of at least `bytes`, or 0. */
   malloc(bytes: number): number {
-    if (this.tcache === 0) this.initTcache();
+    if (!this.tcache.isReady) this.tcache.init(this.intMalloc(request2size(TCACHE_BYTES)));
     const nb = request2size(bytes);
     const index = nb / 16 - 2;
-    if (index < TCACHE_BINS && this.tcacheCount(index) > 0) return this.tcacheGet(index);
+    if (this.tcache.has(index)) return this.tcache.get(index);
     return this.intMalloc(nb);
   }
 
   /** Zeroed; takes nothing from the tcache, as glibc's calloc does not. */
   calloc(count: number, bytes: number): number {
-    if (this.tcache === 0) this.initTcache();
+    if (!this.tcache.isReady) this.tcache.init(this.intMalloc(request2size(TCACHE_BYTES)));
     const oldTop = this.bins.top;
     const oldTopSize = this.heapStart === 0 ? 0 : this.c.size(oldTop);
     const p = this.intMalloc(request2size(count * bytes));
@@ -122,36 +120,6 @@ export class Malloc {
     return this.moveTo(chunk, this.malloc(bytes), size - 16);
   }
 
-  // tcache -----------------------------------------------------------------------------------
-
-  private initTcache(): void {
-    this.tcache = this.intMalloc(request2size(TCACHE_BYTES));
-    assert(this.tcache !== 0, 'malloc: the heap has room for the first block');
-    this.mem.zero(this.tcache, TCACHE_BYTES);
-  }
-  private tcacheCount(index: number): number {
-    return this.mem.load16(this.tcache + 2 * index);
-  }
-  private tcacheGet(index: number): number {
-    const entry = this.tcache + 2 * TCACHE_BINS + 8 * index;
-    const p = this.mem.load64(entry);
-    this.mem.store64(entry, this.c.loadProtected(p));
-    this.mem.store16(this.tcache + 2 * index, this.tcacheCount(index) - 1);
-    this.mem.store64(p + 8, 0);
-    return p;
-  }
-  private tcachePut(chunk: number, index: number): void {
-    const p = chunk + 16;
-    const entry = this.tcache + 2 * TCACHE_BINS + 8 * index;
-    this.mem.store64(p + 8, this.tcache); // the key that betrays a double free
-    this.c.storeProtected(p, this.mem.load64(entry));
-    this.mem.store64(entry, p);
-    this.mem.store16(this.tcache + 2 * index, this.tcacheCount(index) + 1);
-  }
-  private tcacheHasRoom(index: number): boolean {
-    return this.tcache !== 0 && index < TCACHE_BINS && this.tcacheCount(index) < TCACHE_COUNT;
-  }
-
   // malloc -----------------------------------------------------------------------------------
 
   private intMalloc(nb: number): number {
@@ -161,10 +129,10 @@ export class Malloc {
     if (fast !== 0) {
       const p = bins.popFast(fast);
       if (p !== 0) {
-        while (this.tcacheHasRoom(index)) {
+        while (this.tcache.hasRoom(index)) {
           const more = bins.popFast(fast);
           if (more === 0) break;
-          this.tcachePut(more, index);
+          this.tcache.put(more, index);
         }
         return p + 16;
       }
@@ -176,7 +144,7 @@ export class Malloc {
     for (;;) {
       const found = this.sortUnsorted(nb, index);
       if (found !== 0) return found;
-      const fit = this.takeBest(nb);
+      const fit = bins.takeBest(nb);
       if (fit !== 0) return fit;
       const top = bins.top;
       const topSize = this.heapStart === 0 ? 0 : c.size(top);
@@ -200,10 +168,10 @@ export class Malloc {
     };
     const victim = take();
     if (victim === 0) return 0;
-    while (this.tcacheHasRoom(index)) {
+    while (this.tcache.hasRoom(index)) {
       const more = take();
       if (more === 0) break;
-      this.tcachePut(more, index);
+      this.tcache.put(more, index);
     }
     return victim + 16;
   }
@@ -220,13 +188,13 @@ export class Malloc {
       const size = c.size(victim);
       const isLastRemainder = victim === bins.lastRemainder && bk === unsorted;
       if (bins.isSmall(nb) && isLastRemainder && size > nb + MINSIZE) {
-        const remainder = this.split(victim, size, nb);
+        const remainder = bins.split(victim, size, nb);
         c.setBk(unsorted, remainder);
         c.setFd(unsorted, remainder);
         c.setFd(remainder, unsorted);
         c.setBk(remainder, unsorted);
         bins.lastRemainder = remainder;
-        this.clearSizes(remainder, size - nb);
+        bins.clearSizes(remainder, size - nb);
         return victim + 16;
       }
       c.setBk(unsorted, bk);
@@ -236,65 +204,11 @@ export class Malloc {
         continue;
       }
       c.setPrevInuse(victim + size, true);
-      if (!this.tcacheHasRoom(index)) return victim + 16;
-      this.tcachePut(victim, index);
+      if (!this.tcache.hasRoom(index)) return victim + 16;
+      this.tcache.put(victim, index);
       cached = true;
     }
-    return cached ? this.tcacheGet(index) : 0;
-  }
-
-  /** The smallest chunk of the bins that is large enough. */
-  private takeBest(nb: number): number {
-    const { bins, c } = this;
-    let i = bins.indexOf(nb);
-    if (!bins.isSmall(nb)) {
-      const bin = bins.binAt(i);
-      const first = c.fd(bin);
-      if (first !== bin && c.size(first) >= nb) {
-        let victim = c.bkNext(first);
-        while (c.size(victim) < nb) victim = c.bkNext(victim);
-        // The second of a size leaves the list of sizes alone.
-        if (victim !== c.bk(bin) && c.size(victim) === c.size(c.fd(victim))) victim = c.fd(victim);
-        return this.takeFrom(victim, nb, false);
-      }
-    }
-    for (i = bins.nextMarked(i + 1); i !== 0; i = bins.nextMarked(i + 1)) {
-      const bin = bins.binAt(i);
-      const victim = c.bk(bin);
-      if (victim !== bin) return this.takeFrom(victim, nb, bins.isSmall(nb));
-      bins.unmark(i);
-    }
-    return 0;
-  }
-
-  private takeFrom(victim: number, nb: number, isLast: boolean): number {
-    const { bins, c } = this;
-    const size = c.size(victim);
-    bins.unlink(victim);
-    if (size - nb < MINSIZE) c.setPrevInuse(victim + size, true);
-    else {
-      const remainder = this.split(victim, size, nb);
-      bins.linkAfter(remainder, bins.binAt(1));
-      if (isLast) bins.lastRemainder = remainder;
-      this.clearSizes(remainder, size - nb);
-    }
-    return victim + 16;
-  }
-
-  /** Cuts nb bytes off the front of a free chunk; @returns the rest, with head and foot set. */
-  private split(victim: number, size: number, nb: number): number {
-    const { c } = this;
-    const remainder = victim + nb;
-    c.setHead(victim, nb + PREV_INUSE);
-    c.setHead(remainder, size - nb + PREV_INUSE);
-    c.setFoot(remainder, size - nb);
-    return remainder;
-  }
-
-  private clearSizes(p: number, size: number): void {
-    if (this.bins.isSmall(size)) return;
-    this.c.setFdNext(p, 0);
-    this.c.setBkNext(p, 0);
+    return cached ? this.tcache.get(index) : 0;
   }
 
   private cutTop(nb: number): number {
@@ -362,8 +276,8 @@ export class Malloc {
     const { bins, c } = this;
     const size = c.size(chunk);
     const index = size / 16 - 2;
-    if (this.tcacheHasRoom(index)) {
-      this.tcachePut(chunk, index);
+    if (this.tcache.hasRoom(index)) {
+      this.tcache.put(chunk, index);
       return;
     }
     const fast = bins.fastbin(size);
@@ -450,17 +364,6 @@ export class Malloc {
   check(): void {
     if (this.heapStart === 0) return;
     this.bins.check(this.heapStart, this.heapEnd);
-    for (let i = 0; i < TCACHE_BINS; i++) {
-      let length = 0;
-      for (
-        let p = this.mem.load64(this.tcache + 2 * TCACHE_BINS + 8 * i);
-        p !== 0;
-        p = this.c.loadProtected(p)
-      ) {
-        assert(this.c.size(p - 16) === (i + 2) * 16, 'a tcache list holds one size');
-        assert(++length <= TCACHE_COUNT, 'a tcache list is not longer than seven');
-      }
-      assert(length === this.tcacheCount(i), 'a tcache list is as long as its count');
-    }
+    this.tcache.check();
   }
 }

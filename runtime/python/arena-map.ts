@@ -10,7 +10,7 @@
 // needs them, and stay. Source: CPython 3.11 Objects/obmalloc.c arena_map_*().
 
 import type { Memory } from '../memory.ts';
-import type { RawAllocator } from './arena.ts';
+import type { RawAllocator } from './raw-allocator.ts';
 import type { StaticData } from './static-data.ts';
 
 const ARENA_SIZE = 1 << 20;

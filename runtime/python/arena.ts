@@ -28,15 +28,8 @@ import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../userspa
 import type { Memory } from '../memory.ts';
 import { ArenaMap } from './arena-map.ts';
 import type { Profile } from './profile.ts';
+import type { RawAllocator } from './raw-allocator.ts';
 import type { StaticData } from './static-data.ts';
-
-/** What serves requests that pools do not: the C library's malloc family. 0 is NULL. */
-export interface RawAllocator {
-  malloc(bytes: number): number;
-  calloc(count: number, bytes: number): number;
-  realloc(p: number, bytes: number): number;
-  free(p: number): void;
-}
 
 /** PyObjectArenaAllocator: where arenas come from. */
 export interface ArenaAllocator {

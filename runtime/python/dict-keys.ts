@@ -11,7 +11,8 @@
 // Freed tables of the smallest size, for strings, wait on a list.
 // Source: CPython 3.11 Objects/dictobject.c new_keys_object(), free_keys_object(), lookups.
 
-import { KIND_STR, type ObjectCore } from './object.ts';
+import { KIND_STR } from './kinds.ts';
+import type { ObjectCore } from './object.ts';
 import type { Scalars } from './scalars.ts';
 
 export const DKIX_EMPTY = -1;

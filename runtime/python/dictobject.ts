@@ -18,7 +18,8 @@ import {
   LOG_MINSIZE,
 } from './dict-keys.ts';
 import type { DictValues } from './dict-values.ts';
-import { KIND_DICT, KIND_STR, type ObjectCore, type Visitor } from './object.ts';
+import { KIND_DICT, KIND_STR, type Visitor } from './kinds.ts';
+import type { ObjectCore } from './object.ts';
 
 export class Dicts {
   readonly keys: DictKeys;

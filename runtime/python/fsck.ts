@@ -18,7 +18,7 @@ import {
   KIND_SET,
   KIND_TUPLE,
   KIND_WEAKREF,
-} from './object.ts';
+} from './kinds.ts';
 import type { PythonRuntime } from './runtime.ts';
 
 /** Calls visit for every reference that an object owns, untracked ones and keys included. */
@@ -86,7 +86,7 @@ export function checkReferences(
   if (py.garbage !== 0) refer(py.garbage);
   for (let generation = 0; generation <= 3; generation++)
     py.gc.forEach(py.gc.head(generation), meet);
-  py.instances.forEachName(refer);
+  py.instances.classes.forEachName(refer);
   for (let op = todo.pop(); op !== undefined; op = todo.pop()) forEachReference(py, op, refer);
   const free = freeBlocks(py);
   for (const [op, references] of found) {

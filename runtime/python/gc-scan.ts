@@ -11,7 +11,8 @@
 import { assert } from '../../kernel/errors.ts';
 import { type CachedMemory, ENTRY_MASK } from '../cached-memory.ts';
 import { COLLECTING, FINALIZED, type GcLists, UNREACHABLE } from './gc-list.ts';
-import { type ObjectCore, TYPE_CACHE_MASK, type Visitor } from './object.ts';
+import { KIND_WEAKREF, type Visitor } from './kinds.ts';
+import { type ObjectCore, TYPE_CACHE_MASK } from './object.ts';
 
 const HI = 4294967296;
 const REFS_SHIFT = 2;
@@ -255,10 +256,10 @@ export class GcScan {
   }
 
   /** Calls visit for the objects that are weak references or may have some. */
-  forWeakKinds(head: number, visit: (op: number) => void): void {
+  forWeakKinds(head: number, visit: (op: number, kind: number) => void): void {
     const { ops } = this.core;
     this.walk(head, (kind, op) => {
-      if (ops[kind].weakrefs !== undefined || ops[kind].name === 'weakref') visit(op);
+      if (ops[kind].weakrefs !== undefined || kind === KIND_WEAKREF) visit(op, kind);
       return true;
     });
   }

@@ -26,25 +26,22 @@
 
 import { assert } from '../../kernel/errors.ts';
 import { COLLECTING, FINALIZED, GcLists } from './gc-list.ts';
+import {
+  type Collection,
+  CollectionRun,
+  type CollectorHelp,
+  type Generations,
+  type GcStep,
+  STACK_HEADS,
+} from './gc-collection.ts';
+import { doneLine, objectLine, oldDoneLine, startLines } from './gc-debug.ts';
 import { GcScan } from './gc-scan.ts';
-import { KIND_DICT, KIND_TUPLE, KIND_WEAKREF, type ObjectCore } from './object.ts';
+import { KIND_TUPLE } from './kinds.ts';
+import type { GcAllocator, ObjectCore } from './object.ts';
 
 export const NUM_GENERATIONS = 3;
 const GENERATION_BYTES = 24; // head of 16, threshold, count
 const PERMANENT = NUM_GENERATIONS;
-
-/** gc.set_debug() flags. */
-export const DEBUG_STATS = 1;
-export const DEBUG_COLLECTABLE = 2;
-export const DEBUG_UNCOLLECTABLE = 4;
-export const DEBUG_SAVEALL = 32;
-
-/** What a collection found. */
-export interface Collection {
-  readonly generation: number;
-  readonly collected: number;
-  readonly uncollectable: number;
-}
 
 export interface GenerationStats {
   collections: number;
@@ -52,21 +49,7 @@ export interface GenerationStats {
   uncollectable: number;
 }
 
-/** What the collector asks of the types that it treats specially; set by the runtime. */
-export interface CollectorHelp {
-  maybeUntrackTuple(op: number): void;
-  maybeUntrackDict(op: number): void;
-  /** Clears a weak reference but leaves its callback. */
-  clearRef(ref: number): void;
-  callbackOf(ref: number): number;
-  /** Calls a weak reference's callback. */
-  callback(ref: number): void;
-  clearFreeLists(): void;
-  /** Puts an object on gc.garbage. */
-  saveGarbage(op: number): void;
-}
-
-export class Collector {
+export class Collector implements Generations, GcAllocator {
   readonly lists: GcLists;
   enabled = true;
   /** A collection is under way; allocations do not start another. */
@@ -80,30 +63,29 @@ export class Collector {
   help!: CollectorHelp;
   /** Called at the end of each collection. */
   onCollection: ((done: Collection) => void) | null = null;
-  /** Called between the steps of a collection, with what the step was. */
-  onStep: ((step: string, generation: number) => void) | null = null;
   /** Lines that gc.set_debug() asks for. */
   log: (line: string) => void = () => undefined;
+  /** How long a collection took, for those lines; whoever has a clock sets it. */
+  seconds: () => number = () => 0;
   readonly stats: GenerationStats[] = [];
   private readonly core: ObjectCore;
-  /** generations[3] and the permanent one; then heads of lists that live on C's stack. */
+  /** generations[3] and the permanent one. */
   private readonly base: number;
-  private readonly heads: number;
-  private readonly scan: GcScan;
-  /** Code of the program ran during this collection. */
-  private ranCode = false;
+  readonly scan: GcScan;
+  private readonly run: CollectionRun;
 
   constructor(core: ObjectCore) {
     this.core = core;
     this.lists = new GcLists(core.mem);
     this.base = core.data.variable(GENERATION_BYTES * (NUM_GENERATIONS + 1), 16);
-    this.heads = core.data.variable(16 * 6, 16);
+    const heads = core.data.variable(16 * STACK_HEADS, 16);
     for (let i = 0; i <= PERMANENT; i++) this.lists.initHead(this.head(i));
     for (let i = 0; i < NUM_GENERATIONS; i++) {
       this.setThreshold(i, core.profile.thresholds[i] ?? 0);
       this.stats.push({ collections: 0, collected: 0, uncollectable: 0 });
     }
     this.scan = new GcScan(core, this.lists);
+    this.run = new CollectionRun(core, this, heads);
   }
 
   /** Head of a generation's list; generation 3 is the permanent one. */
@@ -229,13 +211,32 @@ export class Collector {
   /** gc.collect(generation). @returns the number of unreachable objects found. */
   collect(generation: number): number {
     if (this.collecting) return 0;
+    const steps = this.steps(generation, false);
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done === true) return value.collected + value.uncollectable;
+    }
+  }
+
+  /** gc.collect(generation), stopping after each step and each object that code ran for. Until it
+   * is driven to its end, the program must not go on. */
+  collectInSteps(generation: number): Generator<GcStep, Collection, void> {
+    assert(!this.collecting, 'collectInSteps: no collection is under way');
+    return this.steps(generation, true);
+  }
+
+  private *steps(generation: number, isWatched: boolean): Generator<GcStep, Collection, void> {
     this.collecting = true;
     this.phase('start');
-    const done = this.collectMain(generation);
+    const done = yield* this.run.run(generation, isWatched);
+    const stats = this.stats[generation];
+    stats.collections++;
+    stats.collected += done.collected;
+    stats.uncollectable += done.uncollectable;
     this.phase('stop');
     this.collecting = false;
     this.onCollection?.(done);
-    return done.collected + done.uncollectable;
+    return done;
   }
 
   /** From 3.12 on the name of the phase is made a string, whether or not anybody listens. */
@@ -245,77 +246,26 @@ export class Collector {
       core.free(core.malloc(core.profile.asciiHeadBytes + name.length + 1));
   }
 
-  private step(what: string, generation: number): void {
-    if (this.onStep !== null) this.onStep(what, generation);
-  }
-
-  private collectMain(generation: number): Collection {
-    const { lists } = this;
-    this.ranCode = false;
-    const unreachable = this.heads;
-    const legacy = this.heads + 16;
-    const final = this.heads + 32;
-    if ((this.debug & DEBUG_STATS) !== 0) this.logStart(generation);
+  gather(generation: number): void {
     if (generation + 1 < NUM_GENERATIONS)
       this.setCount(generation + 1, this.count(generation + 1) + 1);
     for (let i = 0; i <= generation; i++) this.setCount(i, 0);
     const young = this.head(generation);
-    for (let i = 0; i < generation; i++) lists.merge(this.head(i), young);
-    const old = generation < NUM_GENERATIONS - 1 ? this.head(generation + 1) : young;
-    this.deduceUnreachable(young, unreachable, generation);
-    if (this.core.profile.untracksTuples) this.untrackTuples(young);
-    if (young !== old) {
-      if (generation === NUM_GENERATIONS - 2) this.longLivedPending += lists.size(young);
-      lists.merge(young, old);
-    } else {
-      if (this.core.profile.untracksDicts) this.untrackDicts(young);
+    for (let i = 0; i < generation; i++) this.lists.merge(this.head(i), young);
+  }
+
+  promote(generation: number): void {
+    const { lists } = this;
+    const young = this.head(generation);
+    if (generation === NUM_GENERATIONS - 1) {
       this.longLivedPending = 0;
       this.longLivedTotal = lists.size(young);
+      return;
     }
-    this.step('survivors', generation);
-    this.moveLegacy(unreachable, legacy);
-    this.logList(DEBUG_COLLECTABLE, 'collectable', unreachable);
-    let collected = this.handleWeakrefs(unreachable, old);
-    this.step('weakrefs', generation);
-    this.finalizeGarbage(unreachable);
-    this.step('finalizers', generation);
-    this.handleResurrected(unreachable, final, old);
-    collected += lists.size(final);
-    this.deleteGarbage(final, old);
-    this.step('clear', generation);
-    const uncollectable = this.handleLegacy(legacy, old);
-    if ((this.debug & DEBUG_STATS) !== 0) {
-      const found = collected + uncollectable;
-      this.log(`gc: done, ${found} unreachable, ${uncollectable} uncollectable, 0.0000s elapsed`);
-    }
-    if (generation === NUM_GENERATIONS - 1) this.help.clearFreeLists();
-    const stats = this.stats[generation];
-    stats.collections++;
-    stats.collected += collected;
-    stats.uncollectable += uncollectable;
-    return { generation, collected, uncollectable };
+    if (generation === NUM_GENERATIONS - 2) this.longLivedPending += lists.size(young);
+    lists.merge(young, this.head(generation + 1));
   }
 
-  // steps 1 to 3 -----------------------------------------------------------------------------
-
-  private deduceUnreachable(base: number, unreachable: number, generation: number): void {
-    this.scan.updateRefs(base);
-    this.step('copy', generation);
-    this.scan.subtractRefs(base);
-    this.step('subtract', generation);
-    this.lists.initHead(unreachable);
-    this.scan.moveUnreachable(base, unreachable);
-    this.step('sort', generation);
-  }
-
-  // step 4 -----------------------------------------------------------------------------------
-
-  private untrackTuples(head: number): void {
-    this.scan.forKind(head, KIND_TUPLE, (op) => this.help.maybeUntrackTuple(op));
-  }
-  private untrackDicts(head: number): void {
-    this.scan.forKind(head, KIND_DICT, (op) => this.help.maybeUntrackDict(op));
-  }
   /** Calls visit for each object of a list; visit may take that object off it. */
   forEach(head: number, visit: (op: number) => void): void {
     for (let gc = this.lists.next(head); gc !== head;) {
@@ -325,134 +275,32 @@ export class Collector {
     }
   }
 
-  /** Takes objects with finalizers that may run only by hand, and all they reach, out of the way:
-   * none from 3.4 on. Clears the unreachable flags. */
-  private moveLegacy(unreachable: number, legacy: number): void {
-    const { core, lists } = this;
-    lists.initHead(legacy);
-    this.scan.clearUnreachable(unreachable);
-    if (core.profile.safeFinalization) return;
-    this.forEach(unreachable, (op) => {
-      if (core.ops[core.kindOf(op)].hasFinalizer?.(op) !== true) return;
-      this.scan.clearCollecting(op - 16);
-      lists.move(op - 16, legacy);
-    });
-    this.scan.reachLegacy(legacy);
-  }
-
-  private handleLegacy(legacy: number, old: number): number {
-    let found = 0;
-    this.logList(DEBUG_UNCOLLECTABLE, 'uncollectable', legacy);
-    this.forEach(legacy, (op) => {
-      found++;
-      const has = this.core.ops[this.core.kindOf(op)].hasFinalizer?.(op) === true;
-      if (has || (this.debug & DEBUG_SAVEALL) !== 0) this.help.saveGarbage(op);
-    });
-    this.lists.merge(legacy, old);
-    return found;
-  }
-
-  // steps 5 to 7 -----------------------------------------------------------------------------
-
-  private handleWeakrefs(unreachable: number, old: number): number {
-    const { core, help, lists } = this;
-    const toCall = this.heads + 48;
-    lists.initHead(toCall);
-    this.scan.forWeakKinds(unreachable, (op) => {
-      const kind = core.kindOf(op);
-      if (kind === KIND_WEAKREF) help.clearRef(op);
-      const list = core.ops[kind].weakrefs?.(op) ?? 0;
-      if (list === 0) return;
-      for (let ref = core.mem.load64(list); ref !== 0; ref = core.mem.load64(list)) {
-        help.clearRef(ref);
-        if (help.callbackOf(ref) === 0) continue;
-        if ((lists.flags(ref - 16) & COLLECTING) !== 0) continue; // trash as well
-        core.incref(ref);
-        lists.move(ref - 16, toCall);
-      }
-    });
-    let freed = 0;
-    while (!lists.isEmpty(toCall)) {
-      const gc = lists.next(toCall);
-      this.ranCode = true;
-      help.callback(gc + 16);
-      core.decref(gc + 16);
-      if (lists.next(toCall) === gc) lists.move(gc, old);
-      else freed++;
-    }
-    return freed;
-  }
-
-  private finalizeGarbage(unreachable: number): void {
-    const { core, lists } = this;
-    if (!this.scan.hasFinalizers(unreachable)) return; // each would go to a list and back
-    const seen = this.heads + 64;
-    lists.initHead(seen);
-    while (!lists.isEmpty(unreachable)) {
-      const gc = lists.next(unreachable);
-      const op = gc + 16;
-      lists.move(gc, seen);
-      const ops = core.ops[core.kindOf(op)];
-      if (ops.finalize === undefined || this.isFinalized(op)) continue;
-      if (ops.hasFinalizer?.(op) !== true) continue;
-      this.setFinalized(op);
-      core.incref(op);
-      this.ranCode = true;
-      ops.finalize(op);
-      core.decref(op);
-    }
-    lists.merge(seen, unreachable);
-  }
-
-  /** Finds out again what is unreachable. Where no code ran, nothing can have changed. */
-  private handleResurrected(unreachable: number, still: number, old: number): void {
-    const { lists } = this;
-    if (!this.ranCode && this.onStep === null) {
-      lists.initHead(still);
-      lists.merge(unreachable, still);
-      return;
-    }
-    this.forEach(unreachable, (op) => this.scan.clearCollecting(op - 16));
-    this.deduceUnreachable(unreachable, still, -1);
-    this.scan.clearUnreachable(still);
-    lists.merge(unreachable, old);
-  }
-
-  private deleteGarbage(garbage: number, old: number): void {
-    const { core, lists } = this;
-    while (!lists.isEmpty(garbage)) {
-      const gc = lists.next(garbage);
-      const op = gc + 16;
-      if ((this.debug & DEBUG_SAVEALL) !== 0) this.help.saveGarbage(op);
-      else {
-        const ops = core.ops[core.kindOf(op)];
-        if (ops.clear !== undefined) {
-          core.incref(op);
-          ops.clear(op);
-          core.decref(op);
-        }
-      }
-      if (lists.next(garbage) !== gc) continue;
-      this.scan.clearCollecting(gc);
-      lists.move(gc, old); // it may die later
-    }
-  }
-
   // reports ----------------------------------------------------------------------------------
 
-  private logStart(generation: number): void {
-    const sizes = [0, 1, 2].map((i) => this.lists.size(this.head(i)));
-    this.log(`gc: collecting generation ${generation}...`);
-    this.log(`gc: objects in each generation: ${sizes.join(' ')}`);
-    this.log(`gc: objects in permanent generation: ${this.lists.size(this.head(PERMANENT))}`);
+  /** gc.get_count() */
+  counts(): number[] {
+    return [0, 1, 2].map((i) => this.count(i));
+  }
+  /** gc_refs of an object while a collection sorts, else -1. */
+  gcRefs(op: number): number {
+    const word = this.core.mem.load32(op - 8);
+    return (word & COLLECTING) !== 0 ? word >> 2 : -1;
   }
 
-  private logList(flag: number, what: string, head: number): void {
+  logStart(generation: number): void {
+    const sizes = [0, 1, 2].map((i) => this.lists.size(this.head(i)));
+    const permanent = this.core.profile.freezes ? this.lists.size(this.head(PERMANENT)) : null;
+    for (const line of startLines(generation, sizes, permanent)) this.log(line);
+  }
+  logList(flag: number, what: string, head: number): void {
     if ((this.debug & flag) === 0) return;
     this.forEach(head, (op) => {
-      const { name } = this.core.ops[this.core.kindOf(op)];
-      this.log(`gc: ${what} <${name} 0x${op.toString(16)}>`);
+      this.log(objectLine(what, this.core.typeName(op), op));
     });
+  }
+  logDone(collected: number, uncollectable: number): void {
+    const line = this.core.profile.freezes ? doneLine : oldDoneLine;
+    this.log(line(collected, uncollectable, this.seconds()));
   }
 
   /** Throws KernelBug where an invariant does not hold. O(objects). */

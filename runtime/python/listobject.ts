@@ -8,7 +8,8 @@
 // allocated the block shrinks by the same rule. Items are dropped last to first.
 // Source: CPython 3.11 Objects/listobject.c list_resize(), list_extend(), list_ass_slice().
 
-import { KIND_LIST, type ObjectCore, type Visitor } from './object.ts';
+import { KIND_LIST, type Visitor } from './kinds.ts';
+import type { ObjectCore } from './object.ts';
 
 export class Lists {
   private readonly core: ObjectCore;

@@ -18,40 +18,21 @@
 
 import { assert } from '../../kernel/errors.ts';
 import type { CachedMemory } from '../cached-memory.ts';
-import type { Collector } from './gc.ts';
+import { NR_KINDS, type TypeOps, type Visitor } from './kinds.ts';
 import type { Obmalloc } from './obmalloc.ts';
 import type { Profile } from './profile.ts';
 import type { StaticData } from './static-data.ts';
 
-/** Called for every object that an object refers to, its address in two words. */
-export interface Visitor {
-  visit(lo: number, hi: number): void;
-  /** Visits what `count` pointers refer to, NULLs left out, that lie within one page: at word
-   * `index` of the store, and every `step` words from there. */
-  visitRow(index: number, count: number, step: number): void;
-}
-
-/** What the table of types holds for each kind of object. */
-export interface TypeOps {
-  readonly name: string;
-  /** Has a collector's head before it. */
-  readonly isGc: boolean;
-  /**
-   * Tears the object down, its count being 0. What it refers to it gives up with core.drop(); where
-   * that says that a member has died as well, dealloc() returns a position of its own choice above
-   * 0, and is called with it again once the member is gone. @returns 0 when all is done.
-   */
-  dealloc(op: number, position: number): number;
-  traverse?(op: number, visitor: Visitor): void;
-  clear?(op: number): void;
-  /** sys.getsizeof() without the collector's head. */
-  sizeOf(op: number): number;
-  /** Whether the object has a tp_finalize (before 3.4: a __del__). */
-  hasFinalizer?(op: number): boolean;
-  /** Calls it. The caller sees to it that this happens once. */
-  finalize?(op: number): void;
-  /** Where the list of weak references starts; 0 if the object supports none. */
-  weakrefs?(op: number): number;
+/** What objects ask of the collector. */
+export interface GcAllocator {
+  alloc(bytes: number, presize?: number): number;
+  del(op: number, presize?: number): void;
+  track(op: number): void;
+  untrack(op: number): void;
+  isTracked(op: number): boolean;
+  mayBeTracked(op: number): boolean;
+  isFinalized(op: number): boolean;
+  setFinalized(op: number): void;
 }
 
 /** Sees every call to the object and memory domains. */
@@ -60,22 +41,6 @@ export interface AllocObserver {
   freed(p: number): void;
   reallocated(from: number, to: number, bytes: number): void;
 }
-
-export const KIND_NONE = 0;
-export const KIND_INT = 1;
-export const KIND_FLOAT = 2;
-export const KIND_STR = 3;
-export const KIND_BYTES = 4;
-export const KIND_TUPLE = 5;
-export const KIND_LIST = 6;
-export const KIND_DICT = 7;
-export const KIND_SET = 8;
-export const KIND_WEAKREF = 9;
-export const KIND_INSTANCE = 10;
-export const KIND_FUNCTION = 11;
-export const KIND_GENERATOR = 12;
-export const KIND_TYPE = 13;
-const NR_KINDS = 14;
 
 const TYPE_BYTES = 416;
 const TP_DEALLOC = 48;
@@ -92,7 +57,7 @@ export class ObjectCore {
   readonly profile: Profile;
   readonly obmalloc: Obmalloc;
   /** Set once by the runtime; every container needs it. */
-  gc!: Collector;
+  gc!: GcAllocator;
   observer: AllocObserver | null = null;
   /** Rows of the table of types, by kind. */
   readonly ops: TypeOps[] = [];
@@ -222,6 +187,12 @@ export class ObjectCore {
   }
   isGc(op: number): boolean {
     return this.gcKinds[this.kindOf(op)] !== 0;
+  }
+
+  /** type(op).__name__ */
+  typeName(op: number): string {
+    const ops = this.ops[this.kindOf(op)];
+    return ops.nameOf?.(op) ?? ops.name;
   }
 
   // reference counts -------------------------------------------------------------------------

@@ -25,8 +25,9 @@
 
 import { assert } from '../../kernel/errors.ts';
 import type { Memory } from '../memory.ts';
-import { ARENA_OBJECT_BYTES, Arenas, type RawAllocator } from './arena.ts';
+import { ARENA_OBJECT_BYTES, Arenas } from './arena.ts';
 import type { Profile } from './profile.ts';
+import type { RawAllocator } from './raw-allocator.ts';
 import type { StaticData } from './static-data.ts';
 
 export const POOL_OVERHEAD = 48;

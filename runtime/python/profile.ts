@@ -45,6 +45,8 @@ export interface Profile {
   readonly deferredCollection: boolean;
   /** The phase's name is made as a string for gc.callbacks, even if there are none (3.12). */
   readonly phaseStrings: boolean;
+  /** There is gc.freeze() and its permanent generation (3.7). */
+  readonly freezes: boolean;
   /** Finalizers of a cycle run once by PEP 442 (3.4); before, they made it uncollectable. */
   readonly safeFinalization: boolean;
   /** Reference counts of some objects never change (3.12). */
@@ -103,6 +105,7 @@ const v311: Profile = {
   thresholds: [700, 10, 10],
   deferredCollection: false,
   phaseStrings: false,
+  freezes: true,
   safeFinalization: true,
   immortal: false,
   untracksTuples: true,
@@ -171,6 +174,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     keepsLastArena: false,
     nfp2lasta: false,
     gcHeadBytes: 32,
+    freezes: false,
     safeFinalization: false,
     asciiHeadBytes: 36,
     compactHeadBytes: 36,

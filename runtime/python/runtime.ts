@@ -22,8 +22,8 @@ import {
   KIND_SET,
   KIND_STR,
   KIND_TUPLE,
-  ObjectCore,
-} from './object.ts';
+} from './kinds.ts';
+import { ObjectCore } from './object.ts';
 import { Obmalloc } from './obmalloc.ts';
 import { type MallocStats, mallocStats } from './obmalloc-stats.ts';
 import { type Profile, type ProfileName, profiles } from './profile.ts';

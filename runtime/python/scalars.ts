@@ -11,14 +11,8 @@
 // is not known when they are made, UTF-8 caches, subclasses.
 
 import { Hash } from './hash.ts';
-import {
-  KIND_BYTES,
-  KIND_FLOAT,
-  KIND_INT,
-  KIND_NONE,
-  KIND_STR,
-  type ObjectCore,
-} from './object.ts';
+import { KIND_BYTES, KIND_FLOAT, KIND_INT, KIND_NONE, KIND_STR } from './kinds.ts';
+import type { ObjectCore } from './object.ts';
 
 const SMALL_INT_MIN = -5;
 const SMALL_INT_MAX = 256;

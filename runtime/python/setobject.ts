@@ -9,7 +9,8 @@
 
 import type { KeyOps } from './dict-keys.ts';
 import type { Hash } from './hash.ts';
-import { KIND_SET, type ObjectCore, type Visitor } from './object.ts';
+import { KIND_SET, type Visitor } from './kinds.ts';
+import type { ObjectCore } from './object.ts';
 import type { Weakrefs } from './weakrefobject.ts';
 
 const MINSIZE = 8;

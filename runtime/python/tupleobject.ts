@@ -7,7 +7,8 @@
 // Items are dropped last to first. The empty tuple is shared.
 // Source: CPython 3.11 Objects/tupleobject.c maybe_freelist_push(), _PyTuple_MaybeUntrack().
 
-import { KIND_TUPLE, type ObjectCore, type Visitor } from './object.ts';
+import { KIND_TUPLE, type Visitor } from './kinds.ts';
+import type { ObjectCore } from './object.ts';
 
 export class Tuples {
   /** The empty tuple. */

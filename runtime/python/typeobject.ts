@@ -14,38 +14,17 @@
 // A class can have a finalizer (__del__). It runs once: when the count falls to zero, or in a
 // cycle, and may make the object reachable again.
 // Source: CPython 3.11 Objects/typeobject.c subtype_dealloc(), Objects/dictobject.c
-// _PyObject_StoreInstanceAttribute(); 3.12 and 3.13 the same. Not modelled: inheritance,
-// metaclasses, the dict and the methods of the class itself.
+// _PyObject_StoreInstanceAttribute(); 3.12 and 3.13 the same.
 
+import { type ClassOptions, Classes, type PyClass } from './classes.ts';
 import { DKIX_EMPTY } from './dict-keys.ts';
 import type { Dicts } from './dictobject.ts';
 import type { DictValues } from './dict-values.ts';
-import { KIND_INSTANCE, KIND_STR, type ObjectCore, type Visitor } from './object.ts';
+import { KIND_INSTANCE, KIND_STR, type Visitor } from './kinds.ts';
+import type { ObjectCore } from './object.ts';
 import type { Scalars } from './scalars.ts';
 import type { Weakrefs } from './weakrefobject.ts';
 
-export interface ClassOptions {
-  readonly name: string;
-  /** Names of __slots__; null for a class whose instances have a dict. */
-  readonly slots: readonly string[] | null;
-  readonly weakref: boolean;
-  /** __del__, called with the instance. */
-  readonly finalizer: ((self: number) => void) | null;
-}
-
-export interface PyClass extends ClassOptions {
-  /** Address of its type object. */
-  readonly type: number;
-  readonly slotNames: ReadonlyMap<string, number>;
-  readonly basicBytes: number;
-  readonly presize: number;
-  /** Where the list of weak references is, from the object; 0 for none. */
-  readonly weaklist: number;
-  /** The shared table of names; 0 with slots. */
-  keys: number;
-}
-
-const TYPE_OBJECT_BYTES = 1064;
 /** A position past all members. */
 const MEMBERS_GONE = 1 << 30;
 
@@ -55,69 +34,37 @@ export class Instances {
   private readonly values: DictValues;
   private readonly scalars: Scalars;
   private readonly weakrefs: Weakrefs;
-  private readonly classes = new Map<number, PyClass>();
+  readonly classes: Classes;
 
   constructor(core: ObjectCore, dicts: Dicts, scalars: Scalars, weakrefs: Weakrefs) {
     this.core = core;
     this.dicts = dicts;
     this.values = dicts.values;
+    this.classes = new Classes(core, dicts.keys);
     this.scalars = scalars;
     this.weakrefs = weakrefs;
     core.register(KIND_INSTANCE, {
       name: 'object',
+      nameOf: (op) => this.classes.classOf(op).name,
       isGc: true,
       dealloc: (op, position) => this.dealloc(op, position),
       traverse: (op, visitor) => this.traverse(op, visitor),
       clear: (op) => this.clear(op),
       sizeOf: (op) => this.sizeOf(op),
-      hasFinalizer: (op) => this.classOf(op).finalizer !== null,
-      finalize: (op) => this.classOf(op).finalizer?.(op),
+      hasFinalizer: (op) => this.classes.classOf(op).finalizer !== null,
+      finalize: (op) => this.classes.classOf(op).finalizer?.(op),
       weakrefs: (op) => this.weaklistOf(op),
     });
   }
 
-  /** Makes a class: a type object, and the table of names that its instances share. */
-  makeClass(options: ClassOptions): PyClass {
-    const { core } = this;
-    const head = core.profile.gcHeadBytes;
-    const type = core.malloc(head + TYPE_OBJECT_BYTES) + head;
-    core.mem.zero(type - head, head + TYPE_OBJECT_BYTES);
-    core.initType(type, KIND_INSTANCE);
-    const cls: PyClass = {
-      ...options,
-      type,
-      slotNames: new Map((options.slots ?? []).map((name, i) => [name, 16 + 8 * i])),
-      ...this.layout(options),
-      keys: options.slots === null ? this.dicts.keys.makeShared() : 0,
-    };
-    this.classes.set(type, cls);
-    return cls;
-  }
-
-  private layout(o: ClassOptions): Pick<PyClass, 'basicBytes' | 'presize' | 'weaklist'> {
-    const { gcHeadBytes, instanceLayout } = this.core.profile;
-    const isManaged = instanceLayout === 'dict-or-values' || instanceLayout === 'inline';
-    const head = gcHeadBytes;
-    if (o.slots !== null) {
-      const basicBytes = 16 + 8 * o.slots.length;
-      if (!o.weakref) return { basicBytes, presize: head, weaklist: 0 };
-      if (isManaged) return { basicBytes, presize: head + 16, weaklist: -32 };
-      return { basicBytes: basicBytes + 8, presize: head, weaklist: basicBytes };
-    }
-    if (instanceLayout === 'dict') return { basicBytes: 32, presize: head, weaklist: 24 };
-    if (instanceLayout === 'values') return { basicBytes: 24, presize: head + 16, weaklist: 16 };
-    return { basicBytes: 16, presize: head + 16, weaklist: -32 };
-  }
-
-  classOf(op: number): PyClass {
-    const cls = this.classes.get(this.core.typeOf(op));
-    if (cls === undefined) throw new RangeError('classOf: an instance of a class of ours');
-    return cls;
-  }
-
   private weaklistOf(op: number): number {
-    const { weaklist } = this.classOf(op);
+    const { weaklist } = this.classes.classOf(op);
     return weaklist === 0 ? 0 : op + weaklist;
+  }
+
+  /** Makes a class of the program. */
+  makeClass(options: ClassOptions): PyClass {
+    return this.classes.makeClass(options);
   }
 
   // where an instance's attributes are ----------------------------------------------------------
@@ -183,7 +130,7 @@ export class Instances {
 
   /** instance.name, borrowed; 0 if there is none (AttributeError). */
   getAttribute(op: number, name: number): number {
-    const cls = this.classOf(op);
+    const cls = this.classes.classOf(op);
     if (cls.keys === 0) {
       const slot = cls.slotNames.get(this.scalars.text(name));
       return slot === undefined ? 0 : this.core.mem.load64(op + slot);
@@ -206,7 +153,7 @@ export class Instances {
   /** instance.name = value; value 0 deletes. @returns false for AttributeError. */
   setAttribute(op: number, name: number, value: number): boolean {
     const { core } = this;
-    const cls = this.classOf(op);
+    const cls = this.classes.classOf(op);
     if (cls.keys === 0) return this.setSlot(op, cls, name, value);
     const values = this.valuesOf(op, cls);
     if (values === 0) return this.setInDict(op, cls, name, value);
@@ -307,7 +254,7 @@ export class Instances {
         return 0; // it lives
       }
     }
-    const cls = this.classOf(op);
+    const cls = this.classes.classOf(op);
     const next = this.dropMembers(op, cls, Math.max(0, position - 1));
     if (next !== 0) return next;
     gc.del(op, cls.presize);
@@ -319,7 +266,7 @@ export class Instances {
   /** Finalizer and weak references. @returns false if the finalizer made the object live on. */
   private sayGoodbye(op: number): boolean {
     const { core } = this;
-    const cls = this.classOf(op);
+    const cls = this.classes.classOf(op);
     if (cls.finalizer !== null) {
       core.gc.track(op);
       if (this.finalizeFromDealloc(op)) return false;
@@ -370,7 +317,7 @@ export class Instances {
     core.mem.store32(op, 1);
     if (!core.gc.isFinalized(op)) {
       core.gc.setFinalized(op);
-      this.classOf(op).finalizer?.(op);
+      this.classes.classOf(op).finalizer?.(op);
     }
     const left = core.mem.load32(op) - 1;
     core.mem.store32(op, left);
@@ -379,7 +326,7 @@ export class Instances {
 
   private traverse(op: number, visitor: Visitor): void {
     const { core } = this;
-    const cls = this.classOf(op);
+    const cls = this.classes.classOf(op);
     if (cls.keys === 0) {
       core.visitArray(op + 16, cls.slotNames.size, false, visitor);
       return;
@@ -394,7 +341,7 @@ export class Instances {
   /** Calls visit for each reference that an instance owns, but for its class. */
   forEachMember(op: number, visit: (to: number) => void): void {
     const m = this.core.mem;
-    const cls = this.classOf(op);
+    const cls = this.classes.classOf(op);
     for (const slot of cls.slotNames.values()) {
       const value = m.load64(op + slot);
       if (value !== 0) visit(value);
@@ -410,18 +357,9 @@ export class Instances {
     if (dict !== 0) visit(dict);
   }
 
-  /** Calls visit for each name that the shared tables of the classes hold. */
-  forEachName(visit: (name: number) => void): void {
-    const { keys } = this.dicts;
-    for (const cls of this.classes.values()) {
-      if (cls.keys === 0) continue;
-      for (let i = keys.nentries(cls.keys) - 1; i >= 0; i--) visit(keys.key(cls.keys, i));
-    }
-  }
-
   private clear(op: number): void {
     const { core } = this;
-    const cls = this.classOf(op);
+    const cls = this.classes.classOf(op);
     for (const slot of cls.slotNames.values()) {
       const value = core.mem.load64(op + slot);
       core.mem.store64(op + slot, 0);
@@ -446,7 +384,7 @@ export class Instances {
 
   private sizeOf(op: number): number {
     const { core } = this;
-    const cls = this.classOf(op);
+    const cls = this.classes.classOf(op);
     return cls.basicBytes + cls.presize - core.profile.gcHeadBytes;
   }
 }

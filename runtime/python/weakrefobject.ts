@@ -6,7 +6,8 @@
 // all who ask and comes first; the others follow, the newest right behind it.
 // Source: CPython 3.11 Objects/weakrefobject.c PyWeakref_NewRef(), PyObject_ClearWeakRefs().
 
-import { KIND_WEAKREF, type ObjectCore } from './object.ts';
+import { KIND_WEAKREF } from './kinds.ts';
+import type { ObjectCore } from './object.ts';
 import type { Tuples } from './tupleobject.ts';
 
 export class Weakrefs {

@@ -72,7 +72,7 @@ test('the generated tables are what the rules give, and prove themselves', () =>
   }).toThrow('class of 9 bytes');
 });
 
-test('go1.9: 66 small classes without 24 bytes; class 10 is 144 bytes, 56 to a page, 128 left', () => {
+test('go1.9: 66 small classes without 24 bytes; class 10: 144 bytes, 56 a page, 128 left', () => {
   const { classes } = go19;
   expect(classes.count).toBe(67);
   expect(classes.size.slice(0, 8)).toEqual(Int32Array.of(0, 8, 16, 32, 48, 64, 80, 96));

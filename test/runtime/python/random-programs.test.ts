@@ -8,6 +8,7 @@ import { ObjectScript } from '../../../tools/python/object-run.ts';
 import { parseObjects } from '../../../tools/python/object-script.ts';
 import { FlatMemory } from '../../support/flat-memory.ts';
 
+const classes = ['', 'finalizer', 'class=D', 'resurrect=r@0', 'resurrect=r@1'];
 const versions = Object.keys(profiles) as ProfileName[];
 
 /** A script of `length` statements that uses bound names only. */
@@ -38,7 +39,7 @@ function program(seed: string, length: number): string {
         return `${name} = ${kind}()`;
       case 'instance':
         kinds.set(name, kind);
-        return `${name} = instance(${pick(['', 'finalizer', 'class=D', 'resurrect=r@0', 'resurrect=r@1'])})`;
+        return `${name} = instance(${pick(classes)})`;
       case 'slots':
         kinds.set(name, kind);
         return `${name} = instance(slots=3, weakref)`;
