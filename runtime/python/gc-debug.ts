@@ -11,7 +11,7 @@ export const DEBUG_SAVEALL = 32;
 export const DEBUG_LEAK = DEBUG_COLLECTABLE | DEBUG_UNCOLLECTABLE | DEBUG_SAVEALL;
 
 /** The lines at the start. @param sizes of the generations, youngest first.
- * @param permanent objects that gc.freeze() set apart; null for versions without it (before 3.7). */
+ * @param permanent objects that gc.freeze() set apart; null before 3.7. */
 export function startLines(
   generation: number,
   sizes: readonly number[],
