@@ -28,6 +28,7 @@ import { PageAllocator } from './page_alloc.ts';
 import { PhysMem } from './physmem.ts';
 import { MAX_ORDER, PAGE_SIZE, PMD_SIZE, alignDown, type Pfn } from './types.ts';
 import { ZONE_DMA, ZONE_MOVABLE, Zone } from './zone.ts';
+import { type NodeMap, assignNodes } from './srat.ts';
 import { type VmFigures, type VmTunables, setupWatermarks } from './watermarks.ts';
 import { ZoneLists } from './zonelist.ts';
 
@@ -48,6 +49,8 @@ export interface BootConfig {
   readonly cpus?: number;
   /** RAM of each node, in order of address; the last has the rest. One node by default. */
   readonly nodes?: readonly number[];
+  /** Nodes as the firmware tells them, instead. */
+  readonly srat?: NodeMap;
   /** distance[a][b] between nodes; 10 to itself, 20 to others by default. */
   readonly distance?: readonly (readonly number[])[];
   /** Movable memory (movablecore=). */
@@ -99,24 +102,30 @@ export function bootMemory(config: BootConfig = {}): BootedMemory {
   if (cpus < 1 || cpus > 4096) throw new InputError('', `${cpus} CPUs: expected 1..4096`);
   const rows = config.e820 ?? e820OfSize(config.ram ?? 2 ** 30);
   const nodes = config.nodes ?? [Infinity];
-  const ram = splitNodes(ramFrames(rows), nodes);
+  const { srat } = config;
+  const ram =
+    srat === undefined ? splitNodes(ramFrames(rows), nodes) : assignNodes(ramFrames(rows), srat);
+  const nrNodes = srat?.nrNodes ?? nodes.length;
   const memblock = new Memblock(ram);
-  const memMap = reserveForKernel(memblock, config, cpus, nodes.length);
+  const memMap = reserveForKernel(memblock, config, cpus, nrNodes);
   const mem = new PhysMem(memblock.endPfn);
   const layout = kernelLayout(ram, memMap, config);
   const allocTable = (): Pfn => memblock.allocate(PAGE_SIZE, PAGE_SIZE, 'page tables') as Pfn;
   const kernelRoot = buildKernelSpace(mem, allocTable, layout);
-  const spans = zoneSpans(ram, nodes.length, config.movable ?? 0);
+  const spans = zoneSpans(ram, nrNodes, config.movable ?? 0);
   const pages = new MemMap(memblock.endPfn, spans.length * ZONE_FREE_LISTS);
   const tables = new FreeTables(pages, spans.length, cpus);
   const zones = spans.map((span, number) => new Zone(tables, number, span));
   for (const zone of zones) claimBlocks(tables, zone);
   freeUnreserved(memblock, zones);
-  const cpusOfNode = nodes.map((_, node) => nodeCpus(cpus, nodes.length, node));
+  const nodeOfCpu = Int32Array.from({ length: cpus }, (_, cpu) => srat?.cpus[cpu] ?? cpu % nrNodes);
+  const cpusOfNode = Array.from(
+    { length: nrNodes },
+    (_, node) => nodeOfCpu.filter((n) => n === node).length,
+  );
   const managedOf = managedFigures(zones, config.managed);
   const figures = setupWatermarks(tables, zones, managedOf, cpusOfNode, config.tunables);
-  const lists = new ZoneLists(zones, nodes.length, config.distance);
-  const nodeOfCpu = Int32Array.from({ length: cpus }, (_, cpu) => cpu % nodes.length);
+  const lists = new ZoneLists(zones, nrNodes, config.distance);
   const alloc = new PageAllocator(mem, tables, zones, lists, nodeOfCpu);
   return {
     mem,
@@ -127,15 +136,10 @@ export function bootMemory(config: BootConfig = {}): BootedMemory {
     layout,
     kernelRoot,
     cpus,
-    nrNodes: nodes.length,
+    nrNodes,
     figures,
     managedOf,
   };
-}
-
-/** CPUs of a node: they are dealt out one by one. */
-function nodeCpus(cpus: number, nrNodes: number, node: number): number {
-  return Math.floor((cpus - 1 - node) / nrNodes) + 1;
 }
 
 /** Frames each zone is reckoned with: as given (`DMA32`, `1/Normal`), or as it has. */

@@ -9,5 +9,6 @@ export { PageAllocator } from './page_alloc.ts';
 export { type SlabReport, type ZoneReport, slabReport, zoneReports } from './boot_report.ts';
 export { standardCaches } from './caches.ts';
 export { parseE820 } from './memory_map.ts';
+export { parseSrat } from './srat.ts';
 export { Kmalloc } from './kmalloc.ts';
 export { SlabHeap } from './slab_common.ts';

@@ -31,26 +31,42 @@ export function procBuddyinfo(machine: BootedMemory): string {
     .join('');
 }
 
-/** /proc/pagetypeinfo: free blocks by migrate type, and pageblocks. */
+/** /proc/pagetypeinfo: free blocks by migrate type, and pageblocks, of one node after the other. */
 export function procPagetypeinfo(machine: BootedMemory): string {
   const zones = populated(machine);
   const cma = zones.some((zone) => zone.cma > 0);
   const types = MIGRATE_NAMES.map((_, i) => i).filter((type) => cma || type !== MIGRATE_CMA);
+  const nodes = [...new Set(zones.map((zone) => zone.node))];
+  return nodes
+    .map((node) =>
+      pagetypesOfNode(
+        machine,
+        zones.filter((zone) => zone.node === node),
+        types,
+      ),
+    )
+    .join('');
+}
+
+function pagetypesOfNode(
+  machine: BootedMemory,
+  zones: readonly Zone[],
+  types: readonly number[],
+): string {
   const lines = [
     `Page block order: ${PAGEBLOCK_ORDER}`,
     `Pages per block:  ${PAGEBLOCK_PAGES}`,
     '',
     'Free pages count per migrate type at order ' +
-      Array.from({ length: MAX_ORDER + 1 }, (_, o) => `${String(o).padStart(6)} `).join(''),
+      ORDERS.map((order) => `${String(order).padStart(6)} `).join(''),
   ];
   for (const zone of zones) {
     for (const type of types) {
-      let line = `Node ${String(zone.node).padStart(4)}, zone ${zone.name.padStart(8)}, `;
-      line += `type ${MIGRATE_NAMES[type].padStart(12)} `;
-      for (let order = 0; order <= MAX_ORDER; order++) {
-        line += `${String(zone.buddy.countOf(order, type)).padStart(6)} `;
-      }
-      lines.push(line);
+      const counts = ORDERS.map((o) => `${String(zone.buddy.countOf(o, type)).padStart(6)} `);
+      lines.push(
+        `Node ${String(zone.node).padStart(4)}, zone ${zone.name.padStart(8)}, ` +
+          `type ${MIGRATE_NAMES[type].padStart(12)} ${counts.join('')}`,
+      );
     }
   }
   const names = types.map((type) => `${MIGRATE_NAMES[type].padStart(12)} `).join('');

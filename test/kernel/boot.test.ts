@@ -5,11 +5,12 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { type BootedMemory, bootMemory } from '../../kernel/boot.ts';
+import { type BootedMemory, KERNEL_PHYS, bootMemory } from '../../kernel/boot.ts';
 import { slabReport, zoneReports } from '../../kernel/boot_report.ts';
 import { GFP_HIGHUSER_MOVABLE, GFP_KERNEL, __GFP_DMA } from '../../kernel/gfp.ts';
 import { parseE820, ramFrames, usableRanges } from '../../kernel/memory_map.ts';
 import { procPagetypeinfo, procZoneinfo } from '../../kernel/proc-zones.ts';
+import { parseSrat } from '../../kernel/srat.ts';
 import { parseSlabinfo } from '../../tools/slabinfo.ts';
 
 const own = fileURLToPath(new URL('../conformance/boot', import.meta.url));
@@ -19,22 +20,60 @@ const folders = [own, more]
   .flatMap((dir) => readdirSync(dir).map((name) => join(dir, name)))
   .filter((dir) => /m\d+c\d+$/.test(dir));
 
-/** Frames that Linux gave back after it had set its watermarks. */
-function givenBackLate(dmesg: string): number {
-  const kib = [...dmesg.matchAll(/Freeing (?:initrd|unused [^:]*) ?memory: (\d+)K/g)];
-  return Math.floor(kib.reduce((sum, m) => sum + Number(m[1]), 0) / 4);
+interface RealZone {
+  readonly key: string;
+  readonly managed: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The zones with frames, keyed as `managed` names them. */
+function realZones(zoneinfo: string): RealZone[] {
+  return zoneinfo
+    .split(/^(?=Node \d+, zone)/m)
+    .map((text) => {
+      const [, node, name] = /^Node (\d+), zone +(\w+)/.exec(text) ?? [];
+      const of = (field: string): number =>
+        Number(new RegExp(`\\b${field}:? +(\\d+)`).exec(text)?.[1] ?? 0);
+      const start = of('start_pfn');
+      const key = node === '0' ? name : `${node}/${name}`;
+      return { key, managed: of('managed'), start, end: start + of('spanned') };
+    })
+    .filter((zone) => zone.managed > 0);
+}
+
+/** Frames of each zone without those that Linux gave back after it had set its watermarks. */
+function managedThen(dmesg: string, zoneinfo: string): Record<string, number> {
+  const zones = realZones(zoneinfo);
+  const managed = Object.fromEntries(zones.map(({ key, managed: frames }) => [key, frames]));
+  const initrd = parseInt(/RAMDISK: \[mem 0x([0-9a-f]+)/.exec(dmesg)?.[1] ?? '1000000', 16) / 4096;
+  for (const [, what, kib] of dmesg.matchAll(/Freeing (initrd|unused [^:]*) ?memory: (\d+)K/g)) {
+    const pfn = what === 'initrd' ? initrd : KERNEL_PHYS / 4096;
+    const zone = zones.find((z) => z.start <= pfn && pfn < z.end);
+    if (zone !== undefined) managed[zone.key] -= Number(kib) / 4;
+  }
+  return managed;
 }
 
 function bootCase(folder: string): BootedMemory {
   const dmesg = readFileSync(join(folder, 'dmesg.txt'), 'utf8');
   const zoneinfo = readFileSync(join(folder, 'zoneinfo.txt'), 'utf8');
-  const managed: Record<string, number> = {};
-  for (const [, name, text] of zoneinfo.matchAll(/zone\s+(\w+)\n([\s\S]*?)(?=Node|$)/g)) {
-    const pages = Number(/managed\s+(\d+)/.exec(text)?.[1]);
-    if (pages > 0) managed[name] = pages - (name === 'DMA32' ? givenBackLate(dmesg) : 0);
-  }
   const cpus = Number(/c(\d+)$/.exec(folder)?.[1]);
-  return bootMemory({ e820: parseE820(dmesg), cpus, managed });
+  const srat = parseSrat(dmesg);
+  const distances = join(folder, 'distance.txt');
+  return bootMemory({
+    e820: parseE820(dmesg),
+    cpus,
+    managed: managedThen(dmesg, zoneinfo),
+    ...(srat === undefined ? {} : { srat }),
+    ...(existsSync(distances)
+      ? { distance: readFileSync(distances, 'utf8').trim().split('\n').map(numbers) }
+      : {}),
+  });
+}
+
+function numbers(text: string): number[] {
+  return text.trim().split(/\s+/).map(Number);
 }
 
 describe.each(folders)('%s', (folder) => {
@@ -57,9 +96,15 @@ describe.each(folders)('%s', (folder) => {
     expect(machine.figures.minFreeKbytes).toBe(minFree);
   });
 
+  test('nodes fall back to each other in its order', () => {
+    const real = [...read('dmesg.txt').matchAll(/Fallback order for Node \d+: ([\d ]+)/g)];
+    if (real.length === 0) expect(machine.nrNodes).toBe(1);
+    else expect(machine.alloc.lists.nodeOrder).toEqual(real.map(([, order]) => numbers(order)));
+  });
+
   test('pageblocks are', () => {
     const sums = (text: string): number[] =>
-      [...text.split('Number of blocks type')[1].matchAll(/zone +\w+((?: +\d+)+)/g)].map((m) =>
+      [...text.matchAll(/^Node \d+, zone +\w+((?: +\d+)+) *$/gm)].map((m) =>
         m[1]
           .trim()
           .split(/ +/)
@@ -96,6 +141,16 @@ describe('memory maps', () => {
     ['BIOS-e820: [mem 0x2000-0x1000] usable', 'e820:1: the range'],
   ])('%j is refused', (text, message) => {
     expect(() => parseE820(text)).toThrow(message);
+  });
+
+  test.each([
+    ['ACPI: SRAT: Node 0 PXM 0 [mem 0x2000-0x1000]', 'srat:1: the range 2000-1000 is empty'],
+    [
+      'SRAT: Node 0 PXM 0 [mem 0x0-0xfff]\nSRAT: Node 1 PXM 1 [mem 0x800-0x1fff]',
+      'srat:2: the range 800-1fff belongs to another node as well',
+    ],
+  ])('nodes %j are refused', (text, message) => {
+    expect(() => parseSrat(text)).toThrow(message);
   });
 
   test('too little RAM for a kernel is refused', () => {

@@ -15,6 +15,7 @@ import {
   type ZoneReport,
   bootMemory,
   parseE820,
+  parseSrat,
   slabReport,
   standardCaches,
   zoneReports,
@@ -71,12 +72,16 @@ function run(options: Options): void {
 }
 
 function configOf(options: Options): BootConfig {
+  const log = options.e820 === undefined ? undefined : readText(options.e820);
+  const srat = log === undefined ? undefined : parseSrat(log, options.e820);
+  if (srat !== undefined && options.nodes !== undefined) {
+    throw new InputError('', `--nodes and ${options.e820} both name nodes: give one of them`);
+  }
   return {
     cpus: options.cpus,
     ...(options.ram === undefined ? {} : { ram: options.ram }),
-    ...(options.e820 === undefined
-      ? {}
-      : { e820: parseE820(readText(options.e820), options.e820) }),
+    ...(log === undefined ? {} : { e820: parseE820(log, options.e820) }),
+    ...(srat === undefined ? {} : { srat }),
     ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
     ...(options.managed === undefined ? {} : { managed: options.managed }),
   };
