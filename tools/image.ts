@@ -31,19 +31,33 @@ export function writeRamImage(machine: ImageSource, path: string): void {
   const file = openSync(path, 'w');
   try {
     ftruncateSync(file, mem.nrFrames * PAGE_SIZE);
-    for (let pfn = 0; pfn < mem.nrFrames;) {
-      const slot = mem.slotOf[pfn] ?? 0;
-      let run = 1;
-      if (slot !== 0) {
-        // Frames that lie together in the store as well go out in one write.
-        while (run < 4096 && mem.slotOf[pfn + run] === slot + run) run++;
-        const bytes = mem.bytes.subarray(slot * PAGE_SIZE, (slot + run) * PAGE_SIZE);
-        writeWhole(file, bytes, pfn * PAGE_SIZE);
-      }
-      pfn += run;
-    }
+    writeFrames(mem, file, 0, mem.nrFrames, 0);
   } finally {
     closeSync(file);
+  }
+}
+
+/**
+ * Writes the contents of frames [from, to) to an open file of zeros, those that were written to.
+ * @param shift bytes from a physical address to its place in the file.
+ */
+export function writeFrames(
+  mem: PhysMem,
+  file: number,
+  from: number,
+  to: number,
+  shift: number,
+): void {
+  for (let pfn = from; pfn < to;) {
+    const slot = mem.slotOf[pfn] ?? 0;
+    let run = 1;
+    if (slot !== 0) {
+      // Frames that lie together in the store as well go out in one write.
+      while (run < 4096 && pfn + run < to && mem.slotOf[pfn + run] === slot + run) run++;
+      const bytes = mem.bytes.subarray(slot * PAGE_SIZE, (slot + run) * PAGE_SIZE);
+      writeWhole(file, bytes, pfn * PAGE_SIZE + shift);
+    }
+    pfn += run;
   }
 }
 

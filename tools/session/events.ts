@@ -4,10 +4,11 @@
 import { NR_FILE_PAGES, NR_PAGETABLE, PGFAULT, PGMAJFAULT } from '../../kernel/stats.ts';
 import { TRACEPOINTS } from '../../kernel/trace.ts';
 import { MM_SWAPENTS } from '../../userspace/rss.ts';
+import type { Task } from '../../userspace/process.ts';
 import type { System } from '../../userspace/system.ts';
 
-/** Numbers of one event: step, tracepoint, emulated ns, three arguments. */
-const FIELDS = 6;
+/** Numbers of one event: step, tracepoint, emulated ns, three arguments, task. */
+const FIELDS = 7;
 /** Events that are kept at most; later ones are counted alone. */
 const MAX_EVENTS = 500_000;
 
@@ -16,6 +17,8 @@ export interface SessionEvent {
   readonly step: number;
   readonly point: number;
   readonly name: string;
+  /** The task that ran; 0 for none. */
+  readonly pid: number;
   readonly args: Readonly<Record<string, number>>;
 }
 
@@ -24,9 +27,20 @@ export class EventLog {
   count = 0;
   /** Events that found no room any more. */
   dropped = 0;
+  /** Names of the tasks that were seen, by pid: the last one of each. */
+  readonly names = new Map<number, string>();
   private data = new Float64Array(1024 * FIELDS);
 
-  add(step: number, point: number, timeNs: number, a: number, b: number, c: number): void {
+  add(
+    step: number,
+    point: number,
+    timeNs: number,
+    a: number,
+    b: number,
+    c: number,
+    task: Task | null,
+  ): void {
+    if (task !== null) this.names.set(task.pid, task.comm);
     if (this.count === MAX_EVENTS) {
       this.dropped++;
       return;
@@ -44,6 +58,7 @@ export class EventLog {
     data[at + 3] = a;
     data[at + 4] = b;
     data[at + 5] = c;
+    data[at + 6] = task?.pid ?? 0;
   }
 
   /** Event n, 0 <= n < count. */
@@ -52,7 +67,12 @@ export class EventLog {
     const point = this.data[at + 1] ?? 0;
     const { name, fields } = TRACEPOINTS[point]!;
     const args = Object.fromEntries(fields.map((f, i) => [f, this.data[at + 3 + i] ?? 0]));
-    return { step: this.data[at] ?? 0, point, name, args };
+    return { step: this.data[at] ?? 0, point, name, pid: this.data[at + 6] ?? 0, args };
+  }
+
+  /** The step of event n. */
+  stepOf(n: number): number {
+    return this.data[n * FIELDS] ?? 0;
   }
 
   /** Index of the first event of a step at or behind `step`; `count` where there is none. */

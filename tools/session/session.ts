@@ -170,7 +170,9 @@ export class Session {
   }
 
   private readonly heard: Subscriber = (point, timeNs, a, b, c) => {
-    if (this.at >= this.furthest) this.events.add(this.at, point, timeNs, a, b, c);
+    if (this.at >= this.furthest) {
+      this.events.add(this.at, point, timeNs, a, b, c, this.system.current);
+    }
     this.stop?.(point, [a, b, c]);
   };
 }
