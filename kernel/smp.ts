@@ -53,7 +53,7 @@ export class Smp {
   /** Flushes so far, of any space: who keeps what a translation gave looks whether it moved on. */
   flushes = 0;
   private readonly contexts: (Context | undefined)[];
-  private readonly generations = new WeakMap<AddressSpace, number>();
+  private readonly generations = new Map<AddressSpace, number>();
   private readonly mem: PhysMem;
   private readonly stat: VmStat;
   private readonly trace: Trace;
@@ -112,6 +112,7 @@ export class Smp {
 
   /** A space ends: no CPU runs it or keeps its translations. */
   forget(space: AddressSpace): void {
+    this.generations.delete(space);
     for (const context of this.contexts) {
       if (context === undefined) continue;
       for (const slot of context.slots) if (slot.space === space) slot.space = null;

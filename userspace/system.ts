@@ -71,6 +71,8 @@ const DEFAULT_SYSCTL: Sysctl = {
 const NO_LIMITS: Limits = { as: Infinity, data: Infinity, stack: 8 << 20, memlock: Infinity };
 
 export class System {
+  /** What the machine was made from. */
+  readonly config: SystemConfig;
   readonly machine: Machine;
   readonly sysctl: Sysctl;
   /** The kernel's own objects of tasks, spaces and mappings. */
@@ -104,6 +106,7 @@ export class System {
   private nextPid = 1;
 
   constructor(config: SystemConfig = {}) {
+    this.config = config;
     this.machine = new Machine(config);
     this.objects = new KernelObjects(this.machine);
     this.machine.compaction.migrator = new PageMigration(this);

@@ -36,6 +36,25 @@ class Mixer {
   }
 }
 
+/** The checksum of bytes, one part behind the other. */
+export function checksum(parts: readonly Uint8Array[]): string {
+  const mix = new Mixer();
+  for (const bytes of parts) {
+    mix.number(bytes.length);
+    const whole = bytes.length & ~3;
+    for (let i = 0; i < whole; i += 4) {
+      mix.word(
+        (bytes[i] ?? 0) |
+          ((bytes[i + 1] ?? 0) << 8) |
+          ((bytes[i + 2] ?? 0) << 16) |
+          ((bytes[i + 3] ?? 0) << 24),
+      );
+    }
+    for (let i = whole; i < bytes.length; i++) mix.word(bytes[i] ?? 0);
+  }
+  return mix.digits();
+}
+
 /** The hash of a whole machine. Costs a pass over its mem_map and over the RAM it touched. */
 export function hashSystem(system: System): string {
   const mix = new Mixer();

@@ -7,6 +7,7 @@ import { programs } from '../../runtime/workload/programs/index.ts';
 import { BytesInput } from '../text-input.ts';
 import { parseRecording } from '../trace/parse.ts';
 import { recordingSource } from './recording-source.ts';
+import { isSavedMachine, machineSource } from './save.ts';
 import { scenarioSource } from './scenario-source.ts';
 import { goScriptSource, pythonScriptSource } from './script-source.ts';
 import { Session } from './session.ts';
@@ -54,6 +55,7 @@ async function openSource(
   bytes: Uint8Array,
   { ram, profile }: SessionOptions,
 ): Promise<Source> {
+  if (isSavedMachine(bytes)) return await machineSource(name, bytes);
   const plain = name.replace(/\.gz$/, '');
   const ending = /\.[a-z]+$/.exec(plain)?.[0] ?? '';
   switch (ending) {

@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { fsckSystem } from '../../../userspace/fsck.ts';
+import { fsckKernel } from '../../../kernel/fsck.ts';
+import { saveMachine } from '../../../tools/session/save.ts';
 import { openSession, openWorkload } from '../../../tools/session/open.ts';
 import type { Session } from '../../../tools/session/session.ts';
 
@@ -67,6 +69,28 @@ describe.each(SOURCES)('session of %s', (_name, open) => {
     const fresh = await open();
     fresh.seek(middle);
     expect(fresh.hash()).toBe(there);
+  });
+
+  test('is saved and comes back', async () => {
+    const session = await open();
+    session.run();
+    session.seek((session.length * 2) / 3);
+    const bytes = await saveMachine(session, 'here');
+    const back = await openSession('saved.machine', bytes);
+    expect(back.kind).toBe('machine');
+    expect(back.hash()).toBe(session.hash());
+    expect(back.processes.map((p) => [p.name, p.task.pid, p.heap?.runtime])).toEqual(
+      session.processes.map((p) => [p.name, p.task.pid, p.heap?.runtime]),
+    );
+    fsckSystem(back.system);
+    fsckKernel(back.system.machine);
+    for (const [i, { task, heap }] of back.processes.entries()) {
+      const there = session.processes[i]!.task.mm;
+      expect(task.mm.system).toBe(back.system);
+      expect([...task.mm.vmas].map(String)).toEqual([...there.vmas].map(String));
+      if (heap?.runtime === 'python') heap.py.check();
+      if (heap?.runtime === 'go') heap.go.heap.check(heap.go.procs);
+    }
   });
 
   test('stops after a step in which a frame is allocated', async () => {
