@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   replace: () => import('./commands/replace.ts'),
   replay: () => import('./commands/replay.ts'),
   run: () => import('./commands/run.ts'),
+  save: () => import('./commands/save.ts'),
   verify: () => import('./commands/verify.ts'),
 };
 

@@ -10,7 +10,8 @@ import { countFrames, reclaimable } from '../../tools/frames.ts';
 import { explain, explanationText, telling } from '../../tools/explain.ts';
 import { mappingsOf, ownerOf } from '../../tools/owner.ts';
 import { differenceText, firstDifference, RULES } from '../../tools/replay/difference.ts';
-import { openReplay, runTo } from '../../tools/replay/open.ts';
+import { openReplay } from '../../tools/replay/open.ts';
+import { endsProcess } from '../../tools/replay/replayer.ts';
 import { Agreement } from '../../tools/replay/summary.ts';
 import type { EndReport, LineReport } from '../../tools/replay/report.ts';
 import type { Replayer } from '../../tools/replay/replayer.ts';
@@ -166,7 +167,7 @@ describe('the machine is sound', () => {
 describe('explain and owner', () => {
   test('the chain down and the chain up meet', async () => {
     const replayer = await openReplay(join(examples, 'forkserver.trace.gz'));
-    runTo(replayer, undefined);
+    while (!replayer.done && !endsProcess(replayer)) replayer.step();
     const { system } = replayer.kernel;
     for (const { task } of replayer.tasks.values()) {
       const va = telling(task.mm)!;
@@ -192,7 +193,7 @@ describe('explain and owner', () => {
 
   test('every frame of RAM has a use, and the uses are the counted ones', async () => {
     const replayer = await openReplay(join(examples, 'vmcalls.trace.gz'), 2 ** 27);
-    runTo(replayer, undefined);
+    while (!replayer.done && !endsProcess(replayer)) replayer.step();
     const { system } = replayer.kernel;
     const counts = new Map<string, number>();
     for (let pfn = 0; pfn < system.machine.pages.nrFrames; pfn++) {

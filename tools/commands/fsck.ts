@@ -1,41 +1,34 @@
-// `pagewalk fsck RECORDING…`: proves a machine's structures sound at a point of a recording.
+// `pagewalk fsck MACHINE…`: proves machines' structures sound.
 
 import type { Command } from 'commander';
 import { KernelBug } from '../../kernel/errors.ts';
 import { fsckKernel } from '../../kernel/fsck.ts';
 import { fsckSystem } from '../../userspace/fsck.ts';
 import type { System } from '../../userspace/system.ts';
-import { recordingPath } from '../examples.ts';
 import { countFrames, mib, type FrameCounts } from '../frames.ts';
-import { lineReached, openReplay, parseLineNumber, parseSize, runTo } from '../replay/open.ts';
+import { type MachineOptions, openMachine, placeOf, withMachine } from '../open-machine.ts';
 
-interface Options {
-  readonly at?: number;
+interface Options extends MachineOptions {
   readonly json: boolean;
-  readonly ram?: number;
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('fsck')
     .description('prove a machine sound: one owner a frame, counts, lists, page tables')
-    .argument('<recording...>', 'recordings, or names of examples')
-    .option('--at <line>', 'after this line (default: just before a process ends)', parseLineNumber)
-    .option('--ram <size>', 'RAM of the machine (default: as the recording says)', parseSize)
-    .option('--json', 'JSON lines on standard output', false)
-    .action(async (paths: string[], options: Options) => {
-      for (const path of paths) await checkOne(path, options);
-    });
+    .argument('<machine...>', 'recordings, scenarios, scripts, workloads or saved machines')
+    .option('--json', 'JSON lines on standard output', false);
+  withMachine(command).action(async (paths: string[], options: Options) => {
+    for (const path of paths) await checkOne(path, options);
+  });
 }
 
 async function checkOne(path: string, options: Options): Promise<void> {
-  const replayer = await openReplay(recordingPath(path), options.ram);
-  runTo(replayer, options.at);
-  const { system } = replayer.kernel;
+  const session = await openMachine(path, options);
+  const { line, system } = session;
   const wrong = whatIsWrong(system);
   if (wrong !== undefined) process.exitCode = 1;
   const frames = countFrames(system);
-  const line = lineReached(replayer);
   if (options.json) {
     process.stdout.write(
       `${JSON.stringify({ path, line, sound: wrong === undefined, wrong, frames })}\n`,
@@ -43,7 +36,7 @@ async function checkOne(path: string, options: Options): Promise<void> {
     return;
   }
   const verdict = wrong === undefined ? 'sound' : `NOT sound: ${wrong}`;
-  process.stdout.write(`${path}, after line ${line}: ${verdict}\n  ${framesText(frames)}\n`);
+  process.stdout.write(`${path}, ${placeOf(session, path)}: ${verdict}\n  ${framesText(frames)}\n`);
 }
 
 /** The first thing that is wrong with a machine; undefined for nothing. */

@@ -1,4 +1,4 @@
-// From a recording's path to a machine that has run it up to a line.
+// From a recording's path to what replays it, and the numbers that users type.
 
 import { InputError } from '../../kernel/index.ts';
 import { readRecording } from '../trace/read.ts';
@@ -24,14 +24,6 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
-/** `--at 1234`: a line of the recording. @throws InputError */
-export function parseLineNumber(text: string): number {
-  if (!/^[1-9]\d{0,9}$/.test(text)) {
-    throw new InputError('', `--at ${text}: expected a line number`);
-  }
-  return Number(text);
-}
-
 /** `0x7ffff7fb7000` or `7ffff7fb7000`, up to 64 bits. @throws InputError */
 export function parseAddress(text: string): number {
   if (!/^(0x)?[0-9a-fA-F]{1,16}$/.test(text)) {
@@ -44,32 +36,4 @@ export function parseAddress(text: string): number {
 export async function openReplay(path: string, ram?: number): Promise<Replayer> {
   const recording = await readRecording(path);
   return new Replayer(new Kernel(machineOf(recording, ram)), recording);
-}
-
-/**
- * Runs up to and including line `at`; without one to just before the first process ends.
- * @throws InputError where the recording has no such line.
- */
-export function runTo(replayer: Replayer, at: number | undefined): void {
-  if (at !== undefined) {
-    if (at > replayer.recording.lines) {
-      const where = `${replayer.recording.path}:${replayer.recording.lines}`;
-      throw new InputError(where, `--at ${at}: the recording ends here`);
-    }
-    replayer.runToLine(at);
-    return;
-  }
-  while (!replayer.done && !endsProcess(replayer)) replayer.step();
-}
-
-/** Is the next record the end of a process's last task? */
-export function endsProcess(replayer: Replayer): boolean {
-  const record = replayer.recording.records[replayer.next];
-  if (record?.type !== 'exit') return false;
-  return replayer.tasks.get(record.task)?.process.live.size === 1;
-}
-
-/** The line that the machine has reached. */
-export function lineReached(replayer: Replayer): number {
-  return replayer.recording.records[replayer.next - 1]?.line ?? 0;
 }

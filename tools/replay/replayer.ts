@@ -339,3 +339,10 @@ export class Replayer {
     this.tasks.delete(task.id);
   }
 }
+
+/** Is the next record the end of a process's last task? */
+export function endsProcess(replayer: Replayer): boolean {
+  const record = replayer.recording.records[replayer.next];
+  if (record?.type !== 'exit') return false;
+  return replayer.tasks.get(record.task)?.process.live.size === 1;
+}

@@ -15,18 +15,20 @@ import { Tlb } from '../../kernel/tlb.ts';
 import { Walker } from '../../kernel/walker.ts';
 import { TwoList } from '../../kernel/reclaim/two-list.ts';
 import { SpanSet } from '../../runtime/go/mspanset.ts';
+import { ProcessMemory } from '../../runtime/process-memory.ts';
 import { AnonVma } from '../../userspace/anon.ts';
 import { File, Inode } from '../../userspace/file.ts';
 import { Mm } from '../../userspace/mm.ts';
 import { Files, Task } from '../../userspace/process.ts';
 import { Swap } from '../../userspace/swap.ts';
+import { Syscalls } from '../../userspace/syscall.ts';
 import { Vma } from '../../userspace/vma.ts';
 import { VmaTree } from '../../userspace/vma-tree.ts';
-import { ProcessMemory } from '../../runtime/process-memory.ts';
-import { Syscalls } from '../../userspace/syscall.ts';
+import { CallLog } from '../python/call-log.ts';
 
 const CLASSES: readonly { readonly name: string; readonly prototype: object }[] = [
   AnonVma,
+  CallLog,
   CmaArea,
   Cpu,
   File,

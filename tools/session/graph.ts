@@ -312,9 +312,7 @@ class Reader {
     if (buffer === undefined) {
       const { bytes, shared, pieces } = this.graph.buffers[node.b]!;
       const canShare = shared && typeof SharedArrayBuffer !== 'undefined';
-      buffer =
-        (there?.buffer as ArrayBufferLike | undefined) ??
-        (canShare ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+      buffer = there?.buffer ?? (canShare ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
       this.buffers[node.b] = buffer;
       const target = new Uint8Array(buffer);
       if (there !== undefined) target.fill(0, 0, this.options.used(buffer));
@@ -383,6 +381,8 @@ function hasFunctions(object: object, depth = 2): boolean {
   return Object.values(object).some((value: unknown) => {
     if (typeof value === 'function') return true;
     if (depth === 0 || typeof value !== 'object' || value === null) return false;
-    return (Array.isArray(value) || className(value) === 'Object') && hasFunctions(value, depth - 1);
+    return (
+      (Array.isArray(value) || className(value) === 'Object') && hasFunctions(value, depth - 1)
+    );
   });
 }

@@ -3,6 +3,7 @@
 import { InputError } from '../../kernel/errors.ts';
 import { findGoProfile } from '../../runtime/go/profile.ts';
 import { type ProfileName, profiles } from '../../runtime/python/profile.ts';
+import type { Program } from '../../runtime/workload/heap.ts';
 import { programs } from '../../runtime/workload/programs/index.ts';
 import { BytesInput } from '../text-input.ts';
 import { parseRecording } from '../trace/parse.ts';
@@ -39,10 +40,13 @@ export async function openSession(
 /** A session of a workload that comes with the package. @throws InputError where there is none */
 export function openWorkload(name: string, options: SessionOptions = {}): Session {
   const program = programs[name.replace(/-/g, '_')];
-  if (program === undefined) {
-    const all = Object.keys(programs).join(', ');
-    throw new InputError('', `no workload '${name}'; there are: ${all}`);
-  }
+  if (program !== undefined) return workloadSession(name, program, options);
+  const all = Object.keys(programs).join(', ');
+  throw new InputError('', `no workload '${name}'; there are: ${all}`);
+}
+
+/** A session of a program. @throws InputError where the options name no case */
+export function workloadSession(name: string, program: Program, options: SessionOptions): Session {
   const { ram } = options;
   const wanted = { case: options.case ?? 'go', scale: options.scale ?? 1 };
   return new Session(

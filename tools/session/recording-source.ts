@@ -2,7 +2,7 @@
 
 import { Kernel } from '../replay/kernel.ts';
 import { machineOf } from '../replay/machine.ts';
-import { Replayer } from '../replay/replayer.ts';
+import { endsProcess, Replayer } from '../replay/replayer.ts';
 import type { LineReport } from '../replay/report.ts';
 import type { Recording, TraceRecord } from '../trace/record.ts';
 import { type Driver, type SessionProcess, type Source } from './source.ts';
@@ -14,6 +14,7 @@ export function recordingSource(recording: Recording, ram?: number): Source {
     kind: 'recording',
     name: recording.path,
     length: records.length,
+    lines: recording.lines,
     lineOf: (step) => records[step]?.line ?? 0,
     label: (step) => labelOf(records[step]),
     start: (): Driver => {
@@ -23,6 +24,9 @@ export function recordingSource(recording: Recording, ram?: number): Source {
         processes: () => processesOf(replayer),
         get done() {
           return replayer.done;
+        },
+        get endsProcess() {
+          return endsProcess(replayer);
         },
         step: () => outcome(replayer.step()),
       };
@@ -35,7 +39,7 @@ function processesOf(replayer: Replayer): SessionProcess[] {
   for (const { task, process } of replayer.tasks.values()) {
     if (!task.alive || out.some((p) => p.task.tgid === task.tgid)) continue;
     const program = process.program.slice(process.program.lastIndexOf('/') + 1);
-    out.push({ name: program === '' ? task.comm : program, task, heap: undefined });
+    out.push({ id: process.id, name: program === '' ? task.comm : program, task, heap: undefined });
   }
   return out;
 }

@@ -118,6 +118,7 @@ export async function machineSource(name: string, bytes: Uint8Array): Promise<So
     kind: 'machine',
     name: header.of,
     length: 0,
+    lines: 0,
     lineOf: () => 0,
     label: () => '',
     start: () => {
@@ -137,11 +138,15 @@ function readHeader(name: string, bytes: Uint8Array): { header: Header; packed: 
   const second = first < 0 ? -1 : bytes.indexOf(10, first + 1);
   const line = new TextDecoder().decode(bytes.subarray(0, Math.min(first < 0 ? 64 : first, 64)));
   const version = new RegExp(`^${MAGIC} (\\d+)$`).exec(line)?.[1];
-  if (version === undefined) throw new InputError(`${name}:1`, `not a saved machine: expected ${SHAPE}`);
+  if (version === undefined)
+    throw new InputError(`${name}:1`, `not a saved machine: expected ${SHAPE}`);
   if (version !== String(VERSION)) {
     throw new InputError(`${name}:1`, `saved with format ${version}: format ${VERSION} is known`);
   }
-  const damaged = new InputError(`${name}:2`, 'the saved machine is damaged: its checksum is wrong');
+  const damaged = new InputError(
+    `${name}:2`,
+    'the saved machine is damaged: its checksum is wrong',
+  );
   if (second < 0) throw new InputError(`${name}:2`, 'the saved machine is cut short');
   let header: Header;
   try {
@@ -174,16 +179,16 @@ function restore(header: Header, graph: Graph, name: string): Roots {
 /** A process of the same make as the saved one: its runtime's objects, wired. */
 function templateProcess(system: System, heap: HeapHeader | null): SessionProcess {
   const task = newProcess(system, 'saved');
-  if (heap === null) return { name: '', task, heap: undefined };
+  if (heap === null) return { id: 0, name: '', task, heap: undefined };
   const memory = new ProcessMemory(system, task);
   if (heap.runtime === 'go') {
     const profile = findGoProfile(heap.profile);
     if (profile === undefined) throw new InputError('', `no profile ${heap.profile} of Go`);
     const go = new GoRuntime(memory, { profile, procs: heap.procs });
-    return { name: '', task, heap: { runtime: 'go', go } };
+    return { id: 0, name: '', task, heap: { runtime: 'go', go } };
   }
   const py = new PythonRuntime(memory, heap.profile as ProfileName);
-  return { name: '', task, heap: { runtime: 'python', py } };
+  return { id: 0, name: '', task, heap: { runtime: 'python', py } };
 }
 
 function heapHeader(heap: SessionHeap | undefined): HeapHeader | null {

@@ -16,9 +16,11 @@ export function scenarioSource(name: string, text: string): Source {
     kind: 'scenario',
     name,
     length: statements.length,
+    lines: text.replace(/\n$/, '').split('\n').length,
     lineOf,
     label: (step) => (lines[lineOf(step) - 1] ?? '').replace(/#.*$/, '').trim(),
     start: (): Driver => {
+      let next = 0;
       const target = new EmulatedTarget();
       const runner = new Runner(scenario, target);
       runner.begin();
@@ -28,7 +30,13 @@ export function scenarioSource(name: string, text: string): Source {
         get done() {
           return runner.done;
         },
-        step: () => outcome(runner.next()),
+        get endsProcess() {
+          return statements[next]?.call === 'exit';
+        },
+        step: () => {
+          next++;
+          return outcome(runner.next());
+        },
       };
     },
   };

@@ -38,6 +38,7 @@ function source({ name, text, ram, statements, begin }: Script): Source {
     kind: 'script',
     name,
     length: statements.length,
+    lines: text.replace(/\n$/, '').split('\n').length,
     lineOf,
     label: (step) => (lines[lineOf(step) - 1] ?? '').replace(/#.*$/, '').trim(),
     start: (): Driver => {

@@ -67,6 +67,19 @@ export class Session {
     return this.driver.done;
   }
 
+  /** Lines of the source's text; 0 where it has none. */
+  get lines(): number {
+    return this.source.lines;
+  }
+  /** True where the next step ends a process. */
+  get endsProcess(): boolean {
+    return this.driver.endsProcess === true;
+  }
+  /** Line of the text that the last step ran; 0 where there is none. */
+  get line(): number {
+    return this.at === 0 ? 0 : this.lineOf(this.at - 1);
+  }
+
   /** What step n (from 0) does, as its source says it. */
   label(step: number): string {
     return this.source.label(step);
@@ -115,6 +128,17 @@ export class Session {
   /** Goes to the end. */
   run(): void {
     this.seek(Infinity);
+  }
+
+  /** Goes on to where the next step ends a process, or to the end. */
+  runToEndOfProcess(): void {
+    if (this.driver.seek !== undefined) this.run();
+    else while (!this.endsProcess && this.step());
+  }
+
+  /** Runs the steps up to and including those of `line` of the text. */
+  seekLine(line: number): void {
+    while (!this.done && this.lineOf(this.at) <= line && this.step());
   }
 
   /** Runs until a page fault happened. @returns false where none did before the end */

@@ -17,6 +17,8 @@ export type SessionHeap =
   | { readonly runtime: 'python'; readonly py: PythonRuntime };
 
 export interface SessionProcess {
+  /** Its number, as the source counts: a recording's own task numbers; else the pid. */
+  readonly id: number;
   readonly name: string;
   readonly task: Task;
   readonly heap: SessionHeap | undefined;
@@ -29,6 +31,8 @@ export interface Driver {
   processes(): SessionProcess[];
   /** True where no step is left. */
   readonly done: boolean;
+  /** True where the next step ends a process. */
+  readonly endsProcess?: boolean;
   /** Runs the next step; only where not done. @returns what came of it, for people; '' for nothing */
   step(): string;
   /**
@@ -51,6 +55,8 @@ export interface Source {
   readonly name: string;
   /** Steps in all; 0 where that is known only at the end (workloads). */
   readonly length: number;
+  /** Lines of its text; 0 where it has none. */
+  readonly lines: number;
   /** Line of the text that step n (from 0) runs; 0 where there is none. */
   lineOf(step: number): number;
   /** What step n (from 0) does, as its source says it. */
@@ -63,7 +69,7 @@ export interface Source {
 export function plainProcesses(system: System): SessionProcess[] {
   const out: SessionProcess[] = [];
   for (const task of system.tasks.values()) {
-    if (task.pid === task.tgid) out.push({ name: task.comm, task, heap: undefined });
+    if (task.pid === task.tgid) out.push({ id: task.pid, name: task.comm, task, heap: undefined });
   }
   return out;
 }

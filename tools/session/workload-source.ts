@@ -9,7 +9,7 @@ import { KernelBug } from '../../kernel/errors.ts';
 import type { Program } from '../../runtime/workload/heap.ts';
 import { System } from '../../userspace/system.ts';
 import { startCase, type StartedCase } from '../cases.ts';
-import type { Driver, SeekWatch, SessionHeap, Source } from './source.ts';
+import type { Driver, SeekWatch, SessionHeap, SessionProcess, Source } from './source.ts';
 
 const DEFAULT_RAM = 2 ** 30;
 
@@ -42,6 +42,7 @@ export function workloadSource(name: string, program: Program, options: Workload
     kind: 'workload' as const,
     name,
     length: 0,
+    lines: 0,
     lineOf: () => 0,
     label: (step: number) => labels[step] ?? '',
     start: (): Driver => new WorkloadDriver(program, options, labels, (n) => (source.length = n)),
@@ -74,11 +75,11 @@ class WorkloadDriver implements Driver {
     return this.started.memory.system;
   }
 
-  processes(): { name: string; task: StartedCase['task']; heap: SessionHeap }[] {
+  processes(): SessionProcess[] {
     const { heap, task } = this.started;
     const seen: SessionHeap =
       heap.runtime === 'go' ? { runtime: 'go', go: heap.go } : { runtime: 'python', py: heap.py };
-    return task.alive ? [{ name: task.comm, task, heap: seen }] : [];
+    return task.alive ? [{ id: task.pid, name: task.comm, task, heap: seen }] : [];
   }
 
   step(): string {

@@ -85,7 +85,7 @@ describe.each(SOURCES)('session of %s', (_name, open) => {
     fsckSystem(back.system);
     fsckKernel(back.system.machine);
     for (const [i, { task, heap }] of back.processes.entries()) {
-      const there = session.processes[i]!.task.mm;
+      const there = session.processes[i].task.mm;
       expect(task.mm.system).toBe(back.system);
       expect([...task.mm.vmas].map(String)).toEqual([...there.vmas].map(String));
       if (heap?.runtime === 'python') heap.py.check();
