@@ -197,7 +197,7 @@ export class PageAllocator implements FrameAllocator {
   alloc(gfp: number, order: number): Pfn {
     const { hot } = this;
     const key = (gfp & 31) << 2;
-    if (order === 0 && hot[hot[key]] > hot[key | FAST_LIMIT] && !this.trace.on) {
+    if (order === 0 && hot[hot[key]] > hot[key | FAST_LIMIT] && this.trace.listeners === 0) {
       const stack = hot[key | FAST_STACK];
       const top = hot[stack];
       if (top !== hot[stack | BOTTOM]) {
@@ -222,16 +222,13 @@ export class PageAllocator implements FrameAllocator {
   free(pfn: Pfn, order: number): void {
     const { hot, pairs } = this;
     const stack = this.stackOf[this.blockInfo[pfn >> BLOCK]];
-    if (order > 0 || !(stack > 0) || (this.words[pfn << SHIFT] & SPECIAL) !== 0 || this.trace.on) {
+    const special = (this.words[pfn << SHIFT] & SPECIAL) | this.trace.listeners | order;
+    const top = hot[stack];
+    if (special !== 0 || !(stack > 0) || top === hot[stack | END]) {
       this.freeSlow(pfn, order);
       return;
     }
     // PerCpuPages.push() by hand
-    const top = hot[stack];
-    if (top === hot[stack | END]) {
-      this.freeSlow(pfn, 0);
-      return;
-    }
     this.stacks[top] = pfn;
     hot[stack] = top + 1;
     const pcp = stack & STATE;

@@ -27,6 +27,7 @@ import { KernelBug } from './errors.ts';
 import { GFP_KERNEL, __GFP_ZERO } from './gfp.ts';
 import {
   PAGE_INDEX,
+  PAGE_NEXT,
   PAGE_OWNER,
   PAGE_PRIVATE,
   PAGE_RECORD,
@@ -35,19 +36,17 @@ import {
   PG_tail,
 } from './page.ts';
 import type { PageAllocator } from './page_alloc.ts';
-import type { SlabHeap } from './slab_common.ts';
 import { SlabDebug } from './slab_debug.ts';
-import {
-  PARTIAL_OF_CPU,
-  SLAB_OF_CPU,
-  WORDS_OF_CPU,
-  checkCache,
-  objectsInUse,
-  partialSlabs,
-} from './slab_inspect.ts';
 import { type CacheLayout, layoutOf } from './slab_layout.ts';
 import { DIRECT_MAP_HI, SLAB_FROZEN, SLAB_INUSE, SlabPages } from './slab_pages.ts';
-import { SlabPlaces } from './slab_places.ts';
+import type { CacheOptions, SlabOwner } from './slab_owner.ts';
+import {
+  NR_PARTIAL_OF_CPU,
+  PARTIAL_OF_CPU,
+  SLAB_OF_CPU,
+  SlabPlaces,
+  WORDS_OF_CPU,
+} from './slab_places.ts';
 import { kmem_cache_alloc, kmem_cache_free } from './trace.ts';
 import { NO_PFN, type PhysAddr } from './types.ts';
 
@@ -58,11 +57,14 @@ const FREE_HI = 1;
 const CPU_SLAB = SLAB_OF_CPU;
 const CPU_MASK = 3;
 const CPU_PARTIAL = PARTIAL_OF_CPU;
+const NR_QUEUED = NR_PARTIAL_OF_CPU;
 const CPU_WORDS = WORDS_OF_CPU;
 
 // Copies for the fast paths, see page_alloc.ts.
 const RECORD = PAGE_RECORD;
+const SHIFT = 31 - Math.clz32(PAGE_RECORD);
 const COUNTERS = PAGE_INDEX;
+const NEXT = PAGE_NEXT;
 const FREELIST = PAGE_PRIVATE;
 const HI = DIRECT_MAP_HI;
 const TAIL = PG_tail;
@@ -70,24 +72,12 @@ const SLAB = PG_slab;
 const OWNER = PAGE_OWNER;
 const FROZEN = SLAB_FROZEN;
 const INUSE = SLAB_INUSE;
-const TAIL_HEAD = PAGE_PRIVATE;
 const HEAD = PG_head;
 const ZERO = __GFP_ZERO;
+const KERNEL = GFP_KERNEL;
 const OBJECTS_SHIFT = 16;
 const OBJECTS = 0x7fff;
 const FOREIGN = 'not an object of this cache';
-
-export interface CacheOptions {
-  readonly name: string;
-  /** Bytes of an object. */
-  readonly size: number;
-  /** Power of two; 8 at least. */
-  readonly align?: number;
-  /** SLAB_* bits. */
-  readonly flags?: number;
-  /** Called once for each object when its slab is made. */
-  readonly ctor?: (object: PhysAddr) => void;
-}
 
 export class SlabCache {
   readonly name: string;
@@ -100,21 +90,23 @@ export class SlabCache {
   readonly layout: CacheLayout;
   readonly ctor: ((object: PhysAddr) => void) | undefined;
   refcount = 1;
-  readonly heap: SlabHeap;
+  readonly heap: SlabOwner;
   readonly cpus: Int32Array;
   private readonly words: Int32Array;
   private readonly slotOf: Int32Array;
   private readonly records: Int32Array;
   private readonly offset: number;
   private readonly pageAlloc: PageAllocator;
-  /** No debugging and no hardening: the fast paths apply. */
-  private readonly plain: boolean;
+  /** 1 with debugging or hardening: the fast paths do not apply. */
+  private readonly careful: number;
+  /** Partial slabs that a CPU may queue. */
+  private readonly mostQueued: number;
   readonly slabs: SlabPages;
   readonly places: SlabPlaces;
   readonly debug: SlabDebug | null;
 
   /** Made by SlabHeap.create(). */
-  constructor(heap: SlabHeap, id: number, options: CacheOptions) {
+  constructor(heap: SlabOwner, id: number, options: CacheOptions) {
     const flags = options.flags ?? 0;
     const keep = options.ctor !== undefined;
     this.heap = heap;
@@ -134,7 +126,7 @@ export class SlabCache {
     this.words = heap.alloc.mem.words;
     this.slotOf = heap.alloc.mem.slotOf;
     this.records = heap.alloc.pages.words;
-    this.plain = !debugging && (flags & SLAB_HARDENED) === 0;
+    this.careful = debugging || (flags & SLAB_HARDENED) !== 0 ? 1 : 0;
     this.slabs = new SlabPages(heap.alloc, this.layout, id, flags, heap.prng);
     const debug = debugging ? new SlabDebug(this.name, flags, this.slabs, heap.alloc) : null;
     this.debug = debug;
@@ -150,6 +142,7 @@ export class SlabCache {
         options.ctor?.(object);
       },
     );
+    this.mostQueued = this.places.cpuPartialSlabs;
   }
 
   /** Slabs, and objects in them, free ones included. */
@@ -165,61 +158,72 @@ export class SlabCache {
    * @param gfp where the pages of a new slab may come from; __GFP_ZERO clears the object.
    * @returns its physical address; 0 where there is no memory.
    */
-  alloc(gfp = GFP_KERNEL): PhysAddr {
-    const cpus = this.cpus;
-    const c = this.pageAlloc.cpu * CPU_WORDS;
-    if (!this.plain || (gfp & ZERO) !== 0 || this.pageAlloc.trace.on) return this.allocSlow(c, gfp);
-    let hi = cpus[c + FREE_HI];
-    if (hi === 0) {
-      if (!this.refill(c, gfp)) return 0 as PhysAddr;
-      hi = cpus[c + FREE_HI];
-    }
-    const lo = cpus[c + FREE_LO];
+  alloc(gfp = KERNEL): PhysAddr {
+    const { cpus } = this;
+    const c = (this.pageAlloc.cpu * CPU_WORDS) | 0;
+    const slow = (gfp & ZERO) | this.careful | this.pageAlloc.trace.listeners;
+    if (slow !== 0) return this.allocSlow(c, gfp);
+    if (cpus[c | FREE_HI] === 0 && !this.refill(c, gfp)) return 0 as PhysAddr;
+    const lo = cpus[c | FREE_LO];
+    const hi = cpus[c | FREE_HI];
     const at = (lo + this.offset) | 0;
     const w = (this.slotOf[(at >>> 12) | ((hi - HI) << 20)] << 10) | ((at & 0xfff) >> 2);
-    cpus[c + FREE_LO] = this.words[w];
-    cpus[c + FREE_HI] = this.words[w + 1];
-    return ((hi - HI) * 0x1_0000_0000 + (lo >>> 0)) as PhysAddr;
+    cpus[c | FREE_LO] = this.words[w];
+    cpus[c | FREE_HI] = this.words[w | 1];
+    return (hi === HI ? lo >>> 0 : ((hi - HI) | 0) * 0x1_0000_0000 + (lo >>> 0)) as PhysAddr;
   }
 
   /** Gives an object back. Throws KernelBug where it is none of this cache's, or free already. */
   free(object: PhysAddr): void {
     const lo = object | 0;
-    const hi = object < 0x1_0000_0000 ? 0 : Math.floor(object / 0x1_0000_0000);
+    const hi = object < 0x1_0000_0000 ? 0 : Math.floor(object / 0x1_0000_0000) | 0;
     const pfn = (lo >>> 12) | (hi << 20);
-    if (!this.plain || this.pageAlloc.trace.on) {
+    if ((this.careful | this.pageAlloc.trace.listeners) !== 0) {
       this.freeChecked(object, pfn);
       return;
     }
-    const cpus = this.cpus;
-    const c = this.pageAlloc.cpu * CPU_WORDS;
+    const { cpus, words } = this;
+    const c = (this.pageAlloc.cpu * CPU_WORDS) | 0;
     const at = (lo + this.offset) | 0;
     const w = (this.slotOf[(at >>> 12) | (hi << 20)] << 10) | ((at & 0xfff) >> 2);
-    if ((pfn & cpus[c + CPU_MASK]) === cpus[c + CPU_SLAB]) {
-      if (lo === cpus[c + FREE_LO] && hi + HI === cpus[c + FREE_HI])
-        this.bad(object, 'double free');
-      this.words[w] = cpus[c + FREE_LO];
-      this.words[w + 1] = cpus[c + FREE_HI];
-      cpus[c + FREE_LO] = lo;
-      cpus[c + FREE_HI] = hi + HI;
+    if ((pfn & cpus[c | CPU_MASK]) === cpus[c | CPU_SLAB]) {
+      const first = cpus[c | FREE_LO];
+      const firstHi = cpus[c | FREE_HI];
+      if (lo === first && ((hi + HI) | 0) === firstHi) this.bad(object, 'double free');
+      words[w] = first;
+      words[w | 1] = firstHi;
+      cpus[c | FREE_LO] = lo;
+      cpus[c | FREE_HI] = (hi + HI) | 0;
       return;
     }
     // an object of another slab goes to that slab's own list (__slab_free())
-    const records = this.records;
-    const slab = (records[pfn * RECORD] & TAIL) === 0 ? pfn : records[pfn * RECORD + TAIL_HEAD];
-    const r = slab * RECORD;
-    if ((records[r] & SLAB) === 0 || records[r + OWNER] !== this.id) this.bad(object, FOREIGN);
-    const prior = records[r + FREELIST];
-    const place = (((pfn - slab) << 12) | (lo & 0xfff)) + 1;
+    const { records } = this;
+    const slab = (records[pfn << SHIFT] & TAIL) === 0 ? pfn : records[(pfn << SHIFT) | FREELIST];
+    const r = slab << SHIFT;
+    if ((records[r] & SLAB) === 0 || records[r | OWNER] !== this.id) this.bad(object, FOREIGN);
+    const prior = records[r | FREELIST];
+    const place = ((((pfn - slab) << 12) | (lo & 0xfff)) + 1) | 0;
     if (prior === place) this.bad(object, 'double free');
-    this.words[w] = prior === 0 ? 0 : (slab << 12) + prior - 1;
-    this.words[w + 1] = prior === 0 ? 0 : (slab >>> 20) + HI;
-    records[r + FREELIST] = place;
-    const counters = records[r + COUNTERS] - 1;
-    records[r + COUNTERS] = counters;
-    if (counters < 0) return; // frozen: its CPU will see it
-    if (prior === 0) this.places.wasFull(c, slab);
-    else if ((counters & INUSE) === 0) this.places.becameEmpty(slab);
+    records[r | FREELIST] = place;
+    const counters = (records[r | COUNTERS] - 1) | 0;
+    records[r | COUNTERS] = counters;
+    if (prior === 0) {
+      words[w] = words[w | 1] = 0;
+      if (counters < 0) return; // frozen: its CPU will see it
+      if (cpus[c | NR_QUEUED] >= this.mostQueued) {
+        this.places.wasFull(c, slab);
+        return;
+      }
+      // SlabPlaces.queue() by hand
+      records[r | COUNTERS] = counters | FROZEN;
+      records[r | NEXT] = cpus[c | CPU_PARTIAL];
+      cpus[c | CPU_PARTIAL] = slab;
+      cpus[c | NR_QUEUED] = (cpus[c | NR_QUEUED] + 1) | 0;
+      return;
+    }
+    words[w] = ((slab << 12) + prior - 1) | 0;
+    words[w | 1] = ((slab >>> 20) + HI) | 0;
+    if (counters >= 0 && (counters & INUSE) === 0) this.places.becameEmpty(slab);
   }
 
   /** `count` objects into `into`, all or none: returns how many (kmem_cache_alloc_bulk()). */
@@ -238,31 +242,10 @@ export class SlabCache {
    * @returns how many slabs went.
    */
   shrink(): number {
-    const { lists } = this.heap;
     const before = this.places.nrSlabs;
     for (let c = 0; c < this.cpus.length; c += CPU_WORDS) this.flush(c);
-    for (let node = 0; node < this.heap.nrNodes; node++) {
-      const partial = partialSlabs(this, node);
-      for (const slab of partial) lists.remove(this.places.firstPartial + node, slab);
-      partial.sort((a, b) => this.slabs.inUseOf(b) - this.slabs.inUseOf(a) || a - b);
-      for (const slab of partial) {
-        if (this.slabs.inUseOf(slab) === 0) this.places.discard(slab);
-        else lists.pushTail(this.places.firstPartial + node, slab);
-      }
-    }
+    this.places.shrink();
     return before - this.places.nrSlabs;
-  }
-
-  /** Gives everything back. Throws KernelBug where objects are still in use. */
-  destroy(): void {
-    this.shrink();
-    const left = objectsInUse(this);
-    if (left > 0) throw new KernelBug(`cache ${this.name} destroyed with ${left} objects in use`);
-  }
-
-  /** Throws KernelBug where an invariant does not hold. O(all objects). */
-  check(): void {
-    checkCache(this);
   }
 
   private allocSlow(c: number, gfp: number): PhysAddr {
@@ -282,30 +265,30 @@ export class SlabCache {
 
   /** Finds a CPU a slab with free objects and takes them all over (get_freelist()). */
   private refill(c: number, gfp: number): boolean {
-    const cpus = this.cpus;
-    const records = this.records;
-    let slab = cpus[c + CPU_SLAB];
-    for (;;) {
-      if (slab >= 0) {
-        const r = slab * RECORD;
-        const first = records[r + FREELIST];
-        const counters = records[r + COUNTERS];
-        if (first !== 0) {
-          records[r + FREELIST] = 0;
-          records[r + COUNTERS] = (counters & ~INUSE) | ((counters >> OBJECTS_SHIFT) & OBJECTS);
-          cpus[c + FREE_LO] = (slab << 12) + first - 1;
-          cpus[c + FREE_HI] = (slab >>> 20) + HI;
-          cpus[c + CPU_SLAB] = slab;
-          cpus[c + CPU_MASK] = (records[r] & HEAD) === 0 ? -1 : this.maskOf(slab);
-          return true;
-        }
-        // nobody freed into it meanwhile: the slab is full
-        records[r + COUNTERS] = counters & ~FROZEN;
-        cpus[c + CPU_SLAB] = NO_PFN;
-      }
-      slab = this.places.next(c, gfp);
-      if (slab < 0) return false;
+    const { cpus, records } = this;
+    let slab = cpus[c | CPU_SLAB];
+    if (slab >= 0 && records[(slab << SHIFT) | FREELIST] === 0) {
+      // nobody freed into it meanwhile: the slab is full
+      records[(slab << SHIFT) | COUNTERS] &= ~FROZEN;
+      slab = -1;
     }
+    if (slab < 0) {
+      slab = cpus[c | CPU_PARTIAL];
+      if (slab >= 0) {
+        cpus[c | CPU_PARTIAL] = records[(slab << SHIFT) | NEXT];
+        cpus[c | NR_QUEUED] = (cpus[c | NR_QUEUED] - 1) | 0;
+      } else slab = this.places.next(c, gfp) | 0;
+    }
+    cpus[c | CPU_SLAB] = slab;
+    if (slab < 0) return false;
+    const r = slab << SHIFT;
+    const counters = records[r | COUNTERS];
+    cpus[c | FREE_LO] = ((slab << 12) + records[r | FREELIST] - 1) | 0;
+    cpus[c | FREE_HI] = ((slab >>> 20) + HI) | 0;
+    cpus[c | CPU_MASK] = (records[r] & HEAD) === 0 ? -1 : this.maskOf(slab);
+    records[r | FREELIST] = 0;
+    records[r | COUNTERS] = (counters & ~INUSE) | ((counters >> OBJECTS_SHIFT) & OBJECTS);
+    return true;
   }
 
   private maskOf(slab: number): number {

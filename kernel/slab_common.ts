@@ -16,13 +16,14 @@ import {
   SLAB_TYPESAFE,
   standardCaches,
 } from './caches.ts';
-import { InputError, assert } from './errors.ts';
+import { InputError, KernelBug, assert } from './errors.ts';
 import type { PageLists } from './list.ts';
 import { PAGE_OWNER, PAGE_RECORD, PG_slab } from './page.ts';
 import type { PageAllocator } from './page_alloc.ts';
 import type { Prng } from './prng.ts';
-import { type CacheOptions, SlabCache } from './slab.ts';
-import { forEachSlab } from './slab_inspect.ts';
+import { SlabCache } from './slab.ts';
+import type { CacheOptions, SlabOwner } from './slab_owner.ts';
+import { checkCache, forEachSlab, objectsInUse } from './slab_inspect.ts';
 import { layoutOf } from './slab_layout.ts';
 import { PAGE_SIZE, alignUp } from './types.ts';
 
@@ -39,7 +40,7 @@ export interface SlabOptions {
 const NEVER_MERGE = SLAB_DEBUG | SLAB_NO_MERGE | SLAB_TYPESAFE;
 const MERGE_SAME = SLAB_RECLAIM | SLAB_DMA | SLAB_ACCOUNT;
 
-export class SlabHeap {
+export class SlabHeap implements SlabOwner {
   readonly alloc: PageAllocator;
   readonly lists: PageLists;
   readonly nrCpus: number;
@@ -107,7 +108,9 @@ export class SlabHeap {
     const cache = this.cache(name);
     if (cache.refcount > 1) cache.refcount--;
     else {
-      cache.destroy();
+      cache.shrink();
+      const left = objectsInUse(cache);
+      if (left > 0) throw new KernelBug(`cache ${name} destroyed with ${left} objects in use`);
       this.byId[cache.id] = undefined;
     }
     this.byName.delete(name);
@@ -158,7 +161,7 @@ export class SlabHeap {
   check(): void {
     let frames = 0;
     for (const cache of this.caches) {
-      cache.check();
+      checkCache(cache);
       forEachSlab(cache, (slab) => {
         frames += 1 << this.alloc.pages.compoundOrder(slab);
       });

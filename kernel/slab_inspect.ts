@@ -5,13 +5,8 @@
 import { assert } from './errors.ts';
 import { PAGE_INDEX, PAGE_NEXT, PAGE_OWNER, PAGE_RECORD, PG_slab } from './page.ts';
 import type { SlabCache } from './slab.ts';
+import { NR_PARTIAL_OF_CPU, PARTIAL_OF_CPU, SLAB_OF_CPU, WORDS_OF_CPU } from './slab_places.ts';
 import { PAGE_SIZE, type PhysAddr } from './types.ts';
-
-// Words of a CPU's state in SlabCache.cpus (see slab.ts): its slab, its queue, the queue's length.
-export const SLAB_OF_CPU = 2;
-export const PARTIAL_OF_CPU = 4;
-export const NR_PARTIAL_OF_CPU = 5;
-export const WORDS_OF_CPU = 8;
 
 /** An object of a cache. */
 export interface SlabObject {
@@ -23,18 +18,6 @@ export interface SlabObject {
   readonly slab: number;
 }
 
-/** First frames of a node's partial slabs, in the order of the list. */
-export function partialSlabs(cache: SlabCache, node: number): number[] {
-  const { lists } = cache.heap;
-  const found: number[] = [];
-  let slab = lists.head[cache.places.firstPartial + node];
-  while (slab >= 0) {
-    found.push(slab);
-    slab = lists.next(slab);
-  }
-  return found;
-}
-
 /** Calls `visit` with the first frame of each slab. */
 export function forEachSlab(cache: SlabCache, visit: (slab: number) => void): void {
   for (const slab of cache.places.all) visit(slab);
@@ -44,7 +27,7 @@ export function forEachSlab(cache: SlabCache, visit: (slab: number) => void): vo
 export function freeInPartial(cache: SlabCache): number {
   let free = 0;
   for (let node = 0; node < cache.heap.nrNodes; node++) {
-    for (const slab of partialSlabs(cache, node)) {
+    for (const slab of cache.places.partialSlabs(node)) {
       free += cache.slabs.objectsOf(slab) - cache.slabs.inUseOf(slab);
     }
   }

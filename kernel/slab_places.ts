@@ -8,12 +8,18 @@
 import type { PageLists } from './list.ts';
 import { PAGE_INDEX, PAGE_NEXT, PAGE_RECORD } from './page.ts';
 import type { PageAllocator } from './page_alloc.ts';
-import { NR_PARTIAL_OF_CPU, PARTIAL_OF_CPU } from './slab_inspect.ts';
 import { SLAB_FROZEN, SLAB_INUSE, type SlabPages } from './slab_pages.ts';
 import { NO_PFN, PAGE_SIZE, type PhysAddr } from './types.ts';
 
+// Words of a CPU's state: its slab, its queue of partial slabs, and their number; see slab.ts.
+export const SLAB_OF_CPU = 2;
+export const PARTIAL_OF_CPU = 4;
+export const NR_PARTIAL_OF_CPU = 5;
+export const WORDS_OF_CPU = 8;
+
 // Copies for the fast paths, see page_alloc.ts.
 const RECORD = PAGE_RECORD;
+const SHIFT = 31 - Math.clz32(PAGE_RECORD);
 const COUNTERS = PAGE_INDEX;
 const NEXT = PAGE_NEXT;
 const FROZEN = SLAB_FROZEN;
@@ -71,15 +77,9 @@ export class SlabPlaces {
     this.cpuPartialSlabs = queues ? Math.ceil((cpuPartialObjects(size) * 2) / objects) : 0;
   }
 
-  /** A frozen slab with free objects: this CPU's, its node's, a new one, another node's. */
+  /** A frozen slab with free objects where a CPU has none: its node's, a new one, another node's. */
   next(c: number, gfp: number): number {
     const { lists } = this;
-    const queued = this.cpus[c + QUEUE];
-    if (queued >= 0) {
-      this.cpus[c + QUEUE] = this.records[queued * RECORD + NEXT];
-      this.cpus[c + NR_QUEUED]--;
-      return queued;
-    }
     const list = this.firstPartial + this.alloc.currentNode;
     const slab = lists.head[list];
     if (slab >= 0) {
@@ -100,11 +100,12 @@ export class SlabPlaces {
 
   /** Puts a slab into a CPU's queue of partial slabs. */
   private queue(c: number, slab: number): void {
-    const at = slab * RECORD;
-    this.records[at + COUNTERS] |= FROZEN;
-    this.records[at + NEXT] = this.cpus[c + QUEUE];
-    this.cpus[c + QUEUE] = slab;
-    this.cpus[c + NR_QUEUED]++;
+    const { cpus, records } = this;
+    const at = slab << SHIFT;
+    records[at | COUNTERS] |= FROZEN;
+    records[at | NEXT] = cpus[c | QUEUE];
+    cpus[c | QUEUE] = slab;
+    cpus[c | NR_QUEUED] = (cpus[c | NR_QUEUED] + 1) | 0;
   }
 
   make(gfp: number): number {
@@ -167,6 +168,30 @@ export class SlabPlaces {
     const list = this.partialListOf(slab);
     if (inUse === 0 && this.lists.length[list] >= this.minPartial) this.discard(slab);
     else this.lists.pushTail(list, slab);
+  }
+
+  /** First frames of a node's partial slabs, in the order of the list. */
+  partialSlabs(node: number): number[] {
+    const found: number[] = [];
+    let slab = this.lists.head[this.firstPartial + node];
+    while (slab >= 0) {
+      found.push(slab);
+      slab = this.lists.next(slab);
+    }
+    return found;
+  }
+
+  /** Drops all empty slabs of the nodes' lists and sorts the others, fullest first. */
+  shrink(): void {
+    for (let node = 0; node < this.nrNodes; node++) {
+      const partial = this.partialSlabs(node);
+      for (const slab of partial) this.lists.remove(this.firstPartial + node, slab);
+      partial.sort((a, b) => this.slabs.inUseOf(b) - this.slabs.inUseOf(a) || a - b);
+      for (const slab of partial) {
+        if (this.slabs.inUseOf(slab) === 0) this.discard(slab);
+        else this.lists.pushTail(this.firstPartial + node, slab);
+      }
+    }
   }
 
   partialListOf(slab: number): number {

@@ -72,6 +72,8 @@ export type Subscriber = (point: number, timeNs: number, a: number, b: number, c
 export class Trace {
   /** True where anyone listens: the one test on a hot path. */
   on = false;
+  /** How many listen: a number is tested faster than a boolean where that counts. */
+  listeners = 0;
   /** Emulated time in ns; whoever runs the machine advances it. */
   timeNs = 0;
   private readonly ring: Float64Array;
@@ -98,13 +100,15 @@ export class Trace {
   subscribe(s: Subscriber): void {
     this.subscribers.push(s);
     this.on = true;
+    this.listeners++;
   }
 
   /** Undoes subscribe(); without subscribers tracing is off again. */
   unsubscribe(s: Subscriber): void {
     const i = this.subscribers.indexOf(s);
     if (i >= 0) this.subscribers.splice(i, 1);
-    this.on = this.subscribers.length > 0;
+    this.listeners = this.subscribers.length;
+    this.on = this.listeners > 0;
   }
 
   /** The kept events, oldest first, as `name(field=value …)` texts: for people, not for speed. */
