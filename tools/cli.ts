@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   bench: () => import('./commands/bench.ts'),
   boot: () => import('./commands/boot.ts'),
   compare: () => import('./commands/compare.ts'),
+  explore: () => import('./commands/explore.ts'),
   explain: () => import('./commands/explain.ts'),
   export: () => import('./commands/export.ts'),
   fsck: () => import('./commands/fsck.ts'),

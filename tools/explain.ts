@@ -131,7 +131,7 @@ export function explanationText(e: Explanation, root: number): string[] {
 }
 
 /** What the kernel has at an address of its half, the same in every address space. */
-function kernelRegion(va: number): string {
+export function kernelRegion(va: number): string {
   if (va >= START_KERNEL_MAP) return 'the kernel image; no program may touch it';
   if (va >= VMEMMAP_START) {
     const pfn = Math.floor((va - VMEMMAP_START) / STRUCT_PAGE_SIZE);

@@ -69,7 +69,7 @@ export class Arenas {
   private readonly profile: Profile;
   /** Address of the variables: arenas, maxarenas, unused_arena_objects, usable_arenas, and how many
    * arenas there were, were at most, and are. */
-  private readonly vars: number;
+  readonly vars: number;
   private readonly nfp2lasta: number;
   /** Versions before 3.10 have none. */
   private readonly map: ArenaMap | null;

@@ -43,10 +43,10 @@ export interface AllocObserver {
 }
 
 const TYPE_BYTES = 416;
-const TP_DEALLOC = 48;
+export const TP_DEALLOC = 48;
 export const TYPE_CACHE_MASK = 63;
 /** Where the table of entry points pretends to lie; only its low word is stored and compared. */
-const TEXT_BASE = 0x00401000;
+export const TEXT_BASE = 0x00401000;
 const UNWIND_LEVEL = 50;
 const C_RECURSION_LIMIT = 10000;
 const HEADROOM = 50;

@@ -38,7 +38,7 @@ function violation(file: string, spec: string): string | undefined {
   const target = normalize(join(dirname(file), spec));
   const into = target.split('/')[0];
   if (into !== layer && !ALLOWED[layer].includes(into)) return `${file} -> ${target}: upwards`;
-  if (/^[^.]+$/.test(target) || !/\.(ts|mjs|js|json)$/.test(target)) {
+  if (/^[^.]+$/.test(target) || !/\.(tsx?|mjs|js|json|css)$/.test(target)) {
     return `${file} -> ${target}: written without its extension`;
   }
   return undefined;
@@ -47,7 +47,7 @@ function violation(file: string, spec: string): string | undefined {
 function sourceFiles(): string[] {
   return Object.keys(ALLOWED).flatMap((layer) =>
     readdirSync(join(root, layer), { recursive: true, encoding: 'utf8' })
-      .filter((f) => f.endsWith('.ts') && !f.endsWith('.d.ts'))
+      .filter((f) => /\.tsx?$/.test(f) && !f.endsWith('.d.ts'))
       .map((f) => `${layer}/${f}`),
   );
 }

@@ -29,7 +29,7 @@ function sources(): string[] {
   });
   return out
     .split('\n')
-    .filter((f) => /^(kernel|userspace|runtime|tools|test)\/.*\.(ts|mjs|js)$/.test(f))
+    .filter((f) => /^(kernel|userspace|runtime|tools|test)\/.*\.(tsx?|mjs|js|css)$/.test(f))
     .filter((f) => !/^(test\/conformance|tools\/examples)\//.test(f));
 }
 

@@ -23,7 +23,7 @@ export default defineConfig(
   globalIgnores(['dist/**', 'node_modules/**', '.cache/**']),
   js.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: {
       parserOptions: {

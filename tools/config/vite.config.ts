@@ -1,0 +1,34 @@
+// Builds the explorer's page into dist/site: plain files that any server serves.
+
+import { cpSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type Plugin } from 'vite';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const outDir = `${root}dist/site`;
+
+/** The page offers the package's examples: they lie beside it. */
+const examples: Plugin = {
+  name: 'examples',
+  closeBundle() {
+    cpSync(`${root}tools/examples`, `${outDir}/examples`, {
+      recursive: true,
+      filter: (path) => !/\.(end|counts)\.json(\.gz)?$/.test(path),
+    });
+  },
+};
+
+export default defineConfig({
+  root: `${root}tools/explorer`,
+  base: './',
+  cacheDir: `${root}.cache/vite`,
+  publicDir: false,
+  logLevel: 'warn',
+  plugins: [examples],
+  build: { outDir, emptyOutDir: true, target: 'es2022', chunkSizeWarningLimit: 900 },
+  // no development runtime: JSX is preact's calls
+  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  worker: { format: 'es' },
+  server: { host: '127.0.0.1' },
+  preview: { host: '127.0.0.1' },
+});
