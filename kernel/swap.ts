@@ -52,6 +52,11 @@ export class SwapArea {
     return this.slots - 1;
   }
 
+  /** The content of a slot that was written; undefined where none was. For looking at alone. */
+  peek(slot: number): Int32Array | undefined {
+    return this.contents.get(slot);
+  }
+
   /** A slot that nobody refers to yet, for a frame that goes into the cache; NO_SLOT if full. */
   alloc(pfn: Pfn): number {
     if (this.used === this.usable) return NO_SLOT;

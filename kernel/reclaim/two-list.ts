@@ -67,7 +67,7 @@ export class TwoList implements ReplacementPolicy {
   /** Pages that were looked at on inactive lists (pgscan). */
   scanned = 0;
   private readonly pages: MemMap;
-  private readonly lists: PolicyContext['lists'];
+  readonly lists: PolicyContext['lists'];
   private readonly left = new Float64Array(NR_LISTS);
   private readonly targets = new Float64Array(NR_LISTS);
   private readonly activatedBefore = new Float64Array(2);

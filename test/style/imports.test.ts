@@ -35,7 +35,7 @@ function violation(file: string, spec: string): string | undefined {
   if (!spec.startsWith('.')) {
     return WITH_PACKAGES.includes(layer) ? undefined : `${file} -> ${spec}: a package`;
   }
-  const target = normalize(join(dirname(file), spec));
+  const target = normalize(join(dirname(file), spec.replace(/\?worker$/, '')));
   const into = target.split('/')[0];
   if (into !== layer && !ALLOWED[layer].includes(into)) return `${file} -> ${target}: upwards`;
   if (/^[^.]+$/.test(target) || !/\.(tsx?|mjs|js|json|css)$/.test(target)) {

@@ -1,11 +1,25 @@
 // Builds the explorer's page into dist/site: plain files that any server serves.
 
 import { cpSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const outDir = `${root}dist/site`;
+
+/** What the page offers besides tools/examples. */
+const OTHERS = [
+  ...[
+    'fork-parent-writes-first',
+    'swap-out-and-in',
+    'thp-fault',
+    'memfd-shared-faultaround',
+    'mprotect-split-merge',
+  ].map((name) => `test/scenarios/${name}.scn`),
+  'test/conformance/go/scripts/random-graphs/04.heap',
+  'test/conformance/python/objects/random-manual-021.pyobj',
+];
 
 /** The page offers the package's examples: they lie beside it. */
 const examples: Plugin = {
@@ -13,8 +27,9 @@ const examples: Plugin = {
   closeBundle() {
     cpSync(`${root}tools/examples`, `${outDir}/examples`, {
       recursive: true,
-      filter: (path) => !/\.(end|counts)\.json(\.gz)?$/.test(path),
+      filter: (path) => !/\.(end|counts)\.json(\.gz)?$|\.lackey\.gz$/.test(path),
     });
+    for (const file of OTHERS) cpSync(root + file, `${outDir}/examples/${basename(file)}`);
   },
 };
 

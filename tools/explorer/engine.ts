@@ -1,8 +1,14 @@
 // The emulator in its worker: holds the session that is open, moves it in time, and answers looks.
+//
+// A session that opens is first run ahead, as far as AHEAD_MS allow, so that the timeline knows
+// what is to come; then it goes back to where most memory was in use, or to a step asked for.
 
+import { transfer } from 'comlink';
 import { inspect, type InspectionArgs, type InspectionName } from '../inspect/index.ts';
 import type { InspectionResult } from '../inspect/index.ts';
-import { openStandIn, type StandIn } from './stand-in.ts';
+import { openSession, openWorkload } from '../session/open.ts';
+import type { BreakPoint, Session } from '../session/session.ts';
+import { timelineOf, type Timeline } from './timeline-data.ts';
 
 export interface ProcessStatus {
   readonly pid: number;
@@ -16,47 +22,167 @@ export interface Status {
   readonly kind: string;
   readonly position: number;
   readonly length: number;
-  /** The source line of the step that was just done, and of the next. */
+  /** No step is left. */
+  readonly ended: boolean;
+  /** The step that was just done, what came of it, and the next. */
   readonly done: string;
+  readonly outcome: string;
   readonly next: string;
+  readonly line: number;
   readonly processes: readonly ProcessStatus[];
   /** Counts the states that were shown: snapshots of an older one are stale. */
   readonly version: number;
+  /** False where a break was not met, or where there was no step to make. */
+  readonly met: boolean;
 }
 
+export type Move =
+  | { readonly to: number }
+  | { readonly by: number }
+  | { readonly until: BreakPoint }
+  | 'fault'
+  | 'end';
+
+/** What to open: a file's bytes, or a workload by its name. */
+export type Source =
+  | { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly workload: string; readonly case: string; readonly scale: number };
+
+const AHEAD_MS = 1500;
+
 export class Engine {
-  private session: StandIn | undefined;
+  private session: Session | undefined;
+  private other: Session | undefined;
   private version = 0;
 
-  open(name: string): Status {
-    this.session = openStandIn(name);
+  /** Opens a session. @param at step to go to; where most memory is in use if not given. */
+  async open(source: Source, at?: number): Promise<Status> {
+    this.session = await opened(source, at);
+    this.other = undefined;
     return this.status();
   }
 
-  status(): Status {
+  /** Opens a second one beside it, to compare. */
+  async openOther(source: Source): Promise<Status> {
+    this.other = await opened(source);
+    return this.status(true, this.other);
+  }
+
+  move(move: Move): Status {
     const s = this.opened();
+    let met = true;
+    if (move === 'fault') met = s.toNextFault();
+    else if (move === 'end') s.run();
+    else if ('to' in move) s.seek(move.to);
+    else if ('until' in move) met = s.runUntil(move.until);
+    else if (move.by === 1) met = s.step();
+    else s.seek(Math.max(0, s.position + move.by));
+    return this.status(met);
+  }
+
+  /** The hash of the whole machine. */
+  hash(): string {
+    return this.opened().hash();
+  }
+
+  inspect<K extends InspectionName>(name: K, args: InspectionArgs<K>): InspectionResult<K> {
+    const found = inspect(this.opened(), name, args);
+    if (name !== 'frames') return found;
+    const { classes, counts } = found as InspectionResult<'frames'>;
+    return transfer(found as object, [classes.buffer, counts.buffer]) as InspectionResult<K>;
+  }
+
+  /** The same look at the session that was opened beside. */
+  inspectOther<K extends InspectionName>(
+    name: K,
+    args: InspectionArgs<K>,
+  ): InspectionResult<K> | undefined {
+    return this.other === undefined ? undefined : inspect(this.other, name, args);
+  }
+
+  timeline(columns: number): Timeline {
+    return timelineOf(this.opened(), columns);
+  }
+
+  timelineOther(columns: number): Timeline | undefined {
+    return this.other === undefined ? undefined : timelineOf(this.other, columns);
+  }
+
+  /** Events of the steps [from, to), as texts. */
+  events(from: number, to: number, most: number): EventText[] {
+    return this.opened()
+      .events.range(from, to, most)
+      .map((e) => ({ step: e.step, name: e.name, args: e.args }));
+  }
+
+  private status(met = true, s = this.opened()): Status {
     return {
       name: s.name,
       kind: s.kind,
       position: s.position,
       length: s.length,
-      done: '',
-      next: '',
+      ended: s.done,
+      done: s.position === 0 ? '' : s.label(s.position - 1),
+      outcome: s.position === 0 ? '' : s.outcome(s.position - 1),
+      next: s.done ? '' : s.label(s.position),
+      line: s.position === 0 ? 0 : s.lineOf(s.position - 1),
       processes: s.processes.map((p) => ({
         pid: p.task.pid,
         name: p.name,
         runtime: p.heap?.runtime,
       })),
       version: ++this.version,
+      met,
     };
   }
 
-  inspect<K extends InspectionName>(name: K, args: InspectionArgs<K>): InspectionResult<K> {
-    return inspect(this.opened(), name, args);
-  }
-
-  private opened(): StandIn {
+  private opened(): Session {
     if (this.session === undefined) throw new Error('no session is open');
     return this.session;
   }
+}
+
+export interface EventText {
+  readonly step: number;
+  readonly name: string;
+  readonly args: Readonly<Record<string, number>>;
+}
+
+async function opened(source: Source, at?: number): Promise<Session> {
+  const session =
+    'workload' in source
+      ? openWorkload(source.workload, { case: source.case, scale: source.scale })
+      : await openSession(source.name, await plain(source.bytes));
+  runAhead(session);
+  session.seek(at ?? fullest(session));
+  return session;
+}
+
+/** Runs to the end; a session that can be held between two steps only for AHEAD_MS. */
+function runAhead(session: Session): void {
+  if (session.kind === 'workload') {
+    session.run();
+    return;
+  }
+  const stop = performance.now() + AHEAD_MS;
+  for (let n = 1; session.step(); n++) {
+    if (n % 64 === 0 && performance.now() > stop) return;
+  }
+}
+
+/** The last position at which most memory was resident. */
+function fullest(session: Session): number {
+  const resident = session.counters.column('resident');
+  let best = 0;
+  for (let n = 0; n < resident.length; n++) {
+    if ((resident[n] ?? 0) >= (resident[best] ?? 0)) best = n;
+  }
+  return best;
+}
+
+/** The bytes without gzip, told by the first two. */
+async function plain(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }

@@ -35,7 +35,8 @@ vec3 cell(ivec2 at) {
   int tile = ((at.y >> 4) << layout_.z) + (at.x >> 5);
   int pfn = (tile << 9) + ((at.y & 15) << 5) + (at.x & 31);
   if (pfn >= nrFrames) return paper.rgb;
-  uint id = texelFetch(frames, ivec2(pfn & ${2 ** TEXTURE_SHIFT - 1}, pfn >> ${TEXTURE_SHIFT}), 0).r;
+  ivec2 place = ivec2(pfn & ${2 ** TEXTURE_SHIFT - 1}, pfn >> ${TEXTURE_SHIFT});
+  uint id = texelFetch(frames, place, 0).r;
   if (id == 0u) return paper.rgb;
   vec3 c = texelFetch(palette, ivec2(int(id), 0), 0).rgb;
   uint bits = id < 32u ? shown.x >> id : shown.y >> (id - 32u);

@@ -5,7 +5,11 @@ import { App } from './app.tsx';
 import { start } from './model.ts';
 import './style/theme.css';
 import './style/layout.css';
+import './style/chrome.css';
 import './style/parts.css';
+import './style/chain.css';
+import './style/views.css';
+import './style/events.css';
 
 const root = document.getElementById('app');
 if (root !== null) {

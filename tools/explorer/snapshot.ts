@@ -6,7 +6,7 @@
 import { signal, type Signal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { InspectionArgs, InspectionName, InspectionResult } from '../inspect/index.ts';
-import { engine, failure, status } from './model.ts';
+import { ask, failure, status } from './model.ts';
 
 /** The latest answer; undefined until the first. The question is asked again with each version. */
 export function useSnapshot<K extends InspectionName>(
@@ -44,11 +44,7 @@ class Slot<K extends InspectionName> {
       while (this.waiting !== undefined) {
         const args = this.waiting;
         this.waiting = undefined;
-        const inspect = engine.inspect as unknown as (
-          name: K,
-          args: InspectionArgs<K>,
-        ) => Promise<InspectionResult<K>>;
-        this.answer.value = await inspect(this.name, args);
+        this.answer.value = await ask(this.name, args);
       }
     } catch (e) {
       failure.value = e instanceof Error ? e.message : String(e);

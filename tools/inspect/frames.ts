@@ -6,7 +6,7 @@
 // what is touched and not in its size. Frames of a Go or Python heap are found from their process:
 // the present pages of its arenas, each by the span or pool that lies there.
 
-import { MAX_BLOCK_PAGES } from '../../kernel/buddy.ts';
+import { MAX_BLOCK_PAGES } from '../../kernel/free_tables.ts';
 import {
   PAGE_FLAGS,
   PAGE_OWNER,
@@ -116,11 +116,11 @@ function paintOne(
   pfn: number,
   inodes: Map<number, number>,
 ): number {
-  const { pages, rmap } = system.machine;
+  const { alloc, pages, rmap } = system.machine;
   const { words } = pages;
   const own = words[pfn * PAGE_RECORD + PAGE_FLAGS] ?? 0;
   if ((own & PG_buddy) !== 0) {
-    const order = words[pfn * PAGE_RECORD + PAGE_PRIVATE] ?? 0;
+    const order = alloc.tables.freeOrder(pfn);
     classes.fill(FRAME_FREE + order, pfn, pfn + (1 << order));
     return pfn + (1 << order) - 1;
   }

@@ -31,7 +31,7 @@ export class Peek {
     if (page !== this.page) {
       const physical = peekWalk(this.mem, this.root, page);
       this.page = page;
-      this.index = physical < 0 ? -1 : this.mem.readable(Math.floor(physical / PAGE_SIZE) as Pfn);
+      this.index = physical < 0 ? -1 : this.mem.readable(Math.floor(physical / PAGE_SIZE));
     }
     return this.index < 0 ? -1 : this.index + ((va & (PAGE_SIZE - 1)) >>> 2);
   }

@@ -82,7 +82,8 @@ export const BLOCK_FREE = 1;
 export const BLOCK_USED = 2;
 
 export interface PythonBlocks {
-  readonly arena: Omit<PythonArena, 'pools'>;
+  /** Without its pools. */
+  readonly arena: PythonArena;
   readonly pool: PythonPool;
   readonly poolIndex: number;
   /** BLOCK_* of each block. */
@@ -116,6 +117,5 @@ export function pythonBlocksAt(p: SubjectProcess, va: number): PythonBlocks | un
     blocks[Math.floor((at - first) / pool.size)] = BLOCK_FREE;
     at = peek.load64(at);
   }
-  const { pools: _, ...rest } = arena;
-  return { arena: rest, pool, poolIndex, blocks, first, freeList };
+  return { arena: { ...arena, pools: [] }, pool, poolIndex, blocks, first, freeList };
 }

@@ -1,8 +1,8 @@
 // What the inspection API looks at: a machine and its processes, with the heaps that lie in them.
 //
 // Nothing in this folder has an effect on what it looks at: page tables and heaps are read where
-// they lie in RAM, no accessed bit is set, no fault taken, no TLB entry made. Everything returned is
-// plain data that can be copied from one thread to another. A session is a Subject.
+// they lie in RAM, no accessed bit is set, no fault taken, no TLB entry made. Everything returned
+// is plain data that can be copied from one thread to another. A session is a Subject.
 
 import type { GoRuntime } from '../../runtime/go/runtime.ts';
 import type { PythonRuntime } from '../../runtime/python/runtime.ts';

@@ -62,16 +62,14 @@ function GridCanvas(props: { map: FrameMap; shown: ReadonlySet<number> }): VNode
   useEffect(() => control.current?.setTheme(dark.value), [dark.value]);
   useEffect(() => control.current?.setShown(shown), [shown]);
   const mark = useComputed(() => {
-    void sight.value;
     const pfn = selectedFrame.value;
-    return pfn < 0 ? undefined : control.current?.placeOf(pfn);
+    return sight.value < 0 || pfn < 0 ? undefined : control.current?.placeOf(pfn);
   });
   useEffect(() => {
     if (selectedFrame.value >= 0) control.current?.reveal(selectedFrame.value);
   }, [selectedFrame.value, map]);
   const pfn = hover.value;
-  const zones = control.current?.layout === undefined ? [] : map.zones;
-  void sight.value;
+  const zones = sight.value === 0 ? [] : map.zones;
   return (
     <div class="grid-frame">
       <canvas
@@ -147,12 +145,12 @@ function Legend(props: {
           key={id}
           class="legend-row"
           aria-pressed={shown.has(id)}
+          title={`${percent(map.counts[id] ?? 0, total)} of all`}
           onClick={() => toggle(id)}
         >
           <i style={{ background: colourOf(id, dark.value) }} />
           <span class="legend-name">{frameClassName(id, map.processes)}</span>
           <span class="num">{pages(map.counts[id] ?? 0)}</span>
-          <span class="num faint">{percent(map.counts[id] ?? 0, total)}</span>
         </button>
       ))}
     </div>
