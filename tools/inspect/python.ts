@@ -10,16 +10,14 @@ import {
   KIND_DICT,
   KIND_FLOAT,
   KIND_INT,
-  KIND_INSTANCE,
   KIND_LIST,
   KIND_NONE,
   KIND_SET,
   KIND_STR,
   KIND_TUPLE,
   NR_KINDS,
-  TEXT_BASE,
-  TP_DEALLOC,
-} from '../../runtime/python/object.ts';
+} from '../../runtime/python/kinds.ts';
+import { TEXT_BASE, TP_DEALLOC } from '../../runtime/python/object.ts';
 import type { PythonRuntime } from '../../runtime/python/runtime.ts';
 import { NotPresent, Peek, PeekMemory } from './peek.ts';
 import { pythonArenas, pythonBlocksAt, type PythonArena } from './python-arenas.ts';
@@ -189,9 +187,8 @@ function objectOf(py: PythonRuntime, op: number): PythonObject {
 }
 
 function typeName(py: PythonRuntime, op: number): string {
-  const kind = py.core.kindOf(op);
-  if (kind === KIND_INSTANCE) return py.instances.classOf(op).name;
-  return py.core.ops[kind]?.name ?? 'object';
+  const ops = py.core.ops[py.core.kindOf(op)];
+  return ops?.nameOf?.(op) ?? ops?.name ?? 'object';
 }
 
 /** The value of a scalar, the length of a container. */

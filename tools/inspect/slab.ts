@@ -1,12 +1,7 @@
 // Slab caches as plain data, down to the objects of one slab.
 
-import {
-  freeInPartial,
-  forEachSlab,
-  objectsInUse,
-  SLAB_OF_CPU,
-  WORDS_OF_CPU,
-} from '../../kernel/slab_inspect.ts';
+import { forEachSlab, freeInPartial, objectsInUse } from '../../kernel/slab_inspect.ts';
+import { SLAB_OF_CPU, WORDS_OF_CPU } from '../../kernel/slab_places.ts';
 import type { SlabCache } from '../../kernel/slab.ts';
 import { PAGE_SIZE } from '../../kernel/types.ts';
 import type { Subject } from './subject.ts';
