@@ -66,6 +66,8 @@ export interface Profile {
   readonly freesFloatsFirst: boolean;
   /** del list[i] never shrinks the items' block (3.13). */
   readonly deleteKeepsRoom: boolean;
+  /** list.extend() takes the items of a set or dict without an iterator (3.13). */
+  readonly extendsDirectly: boolean;
   /** An exception is made with its arguments when it is raised (3.12), not when it is caught. */
   readonly eagerExceptions: boolean;
   /** The shared one-character strings hold their UTF-8 form, too (3.12). */
@@ -117,6 +119,7 @@ const v311: Profile = {
   freesFloatsFirst: false,
   reportsDictKeys: false,
   deleteKeepsRoom: false,
+  extendsDirectly: false,
   eagerExceptions: false,
   latin1HasUtf8: false,
   popClears: false,
@@ -149,6 +152,7 @@ const v313: Profile = {
   freesFloatsFirst: true,
   reportsDictKeys: true,
   deleteKeepsRoom: true,
+  extendsDirectly: true,
   weakrefTupleFrom: 1,
   takesLongestTuple: true,
   instanceLayout: 'inline',

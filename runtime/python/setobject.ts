@@ -26,6 +26,7 @@ export class Sets {
   private readonly type: number;
   /** Stands where a key was deleted. */
   private readonly dummy: number;
+  private dummyAt = -1;
   private readonly copy: number;
 
   constructor(core: ObjectCore, keyOps: KeyOps, hash: Hash, weakrefs: Weakrefs) {
@@ -72,9 +73,8 @@ export class Sets {
     return op;
   }
 
-  /**
-   * The place of a key, or of the free place where its search ends, as a number; hash in `hash`.
-   */
+  /** The place of a key, or of the free place where its search ends, as a number; hash in `hash`.
+   * The last place on the way that a deleted key left goes to `dummyAt`, -1 if there is none. */
   private find(op: number, key: number): number {
     const m = this.core.mem;
     const { lo, hi } = this.hash;
@@ -82,6 +82,7 @@ export class Sets {
     const table = this.table(op);
     let i = lo & mask;
     let [pLo, pHi] = [lo, hi];
+    this.dummyAt = -1;
     for (;;) {
       const probes = i + LINEAR_PROBES <= mask ? LINEAR_PROBES : 0;
       for (let at = i; at <= i + probes; at++) {
@@ -90,6 +91,7 @@ export class Sets {
         const eLo = m.load32(entry + 8);
         const eHi = m.load32(entry + 12);
         if (other === 0 && (eLo | eHi) === 0) return at;
+        if (other === this.dummy) this.dummyAt = at;
         if (eLo !== lo || eHi !== hi || other === this.dummy) continue;
         const same = other === key || this.keyOps.equal(other, key);
         this.hash.lo = lo;
@@ -107,16 +109,19 @@ export class Sets {
     const { core, hash } = this;
     if (!this.keyOps.hash(key)) return false;
     const m = core.mem;
-    const entry = this.table(op) + 16 * this.find(op, key);
+    let entry = this.table(op) + 16 * this.find(op, key);
     if (m.load64(entry) !== 0) return true;
+    const isReuse = this.dummyAt >= 0;
+    if (isReuse) entry = this.table(op) + 16 * this.dummyAt;
     core.incref(key);
     m.store64(entry, key);
     m.store32(entry + 8, hash.lo);
     m.store32(entry + 12, hash.hi);
-    const fill = m.load32(op + 16) + 1;
     const used = this.length(op) + 1;
-    m.store64(op + 16, fill);
     m.store64(op + 24, used);
+    if (isReuse) return true; // no place more is taken
+    const fill = m.load32(op + 16) + 1;
+    m.store64(op + 16, fill);
     if (fill * 5 >= this.mask(op) * 3) this.resize(op, used > 50000 ? used * 2 : used * 4);
     return true;
   }

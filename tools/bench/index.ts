@@ -7,6 +7,7 @@ import * as go from './go.bench.ts';
 import * as kernel from './kernel.bench.ts';
 import * as lackey from './lackey.bench.ts';
 import * as mmu from './mmu.bench.ts';
+import * as python from './python.bench.ts';
 import * as replace from './replace.bench.ts';
 
 export const cases: readonly BenchCase[] = [
@@ -14,6 +15,7 @@ export const cases: readonly BenchCase[] = [
   ...kernel.cases,
   ...alloc.cases,
   ...go.cases,
+  ...python.cases,
   ...replace.cases,
 ];
 export const figures: readonly FigureCase[] = [...lackey.figures, ...boot.figures];

@@ -1,5 +1,5 @@
-// Yardsticks: C and Go programs of ours, compiled where a compiler is found, asked for a slice at a
-// time.
+// Yardsticks: C and Go programs of ours (one has the real CPython in it), compiled where a compiler
+// is found, asked for a slice at a time.
 //
 // Each benchmark gets a process of its own: what one yardstick mapped does not weigh on the next.
 
@@ -20,6 +20,8 @@ export class Yardsticks {
   private readonly source: string | undefined;
   private readonly compiler: string | undefined;
   private readonly hasGo = runs('go', 'version');
+  /** Compiler's arguments that embed CPython; null where it has none to give. */
+  private readonly embedPython = pythonFlags();
   private readonly built = new Map<string, string>();
   private folder: string | undefined;
   private running: { readonly name: string; readonly process: Slices } | undefined;
@@ -35,6 +37,7 @@ export class Yardsticks {
   async slice(name: string): Promise<number | null> {
     const [program = '', what = ''] = name.split(':');
     if (this.missing !== undefined || (program === 'go' && !this.hasGo)) return null;
+    if (program === 'python' && this.embedPython === null) return null;
     if (this.running?.name !== name) {
       this.running?.process.end();
       this.running = { name, process: new Slices(this.build(program)) };
@@ -55,9 +58,11 @@ export class Yardsticks {
     this.folder ??= mkdtempSync(join(tmpdir(), 'pagewalk-bench-'));
     binary = join(this.folder, program);
     const source = join(this.source ?? '', `${program}.c`);
-    if (existsSync(source))
-      execFileSync(this.compiler ?? '', ['-O2', '-o', binary, source], { stdio: 'inherit' });
-    else execFileSync('go', ['build', '-o', binary, `${program}.go`], { cwd: this.source });
+    const flags = program === 'python' ? (this.embedPython ?? []) : [];
+    if (existsSync(source)) {
+      const wanted = ['-O2', '-o', binary, source, ...flags];
+      execFileSync(this.compiler ?? '', wanted, { stdio: 'inherit' });
+    } else execFileSync('go', ['build', '-o', binary, `${program}.go`], { cwd: this.source });
     this.built.set(program, binary);
     return binary;
   }
@@ -95,5 +100,16 @@ function runs(command: string, ask = '--version'): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** What python3-config says to compile and link with; null without it. */
+function pythonFlags(): string[] | null {
+  try {
+    const ask = ['--embed', '--includes', '--ldflags'];
+    const said = execFileSync('python3-config', ask, { stdio: ['ignore', 'pipe', 'ignore'] });
+    return said.toString().split(/\s+/).filter(Boolean);
+  } catch {
+    return null;
   }
 }

@@ -105,11 +105,20 @@ export class Containers {
   }
 
   private extendByIterator(op: number, from: number, kind: number): void {
-    const { core, dicts, gc, lists, mem, sets } = this.py;
-    const iterator = gc.alloc(kind === KIND_DICT ? 56 : 48);
+    const { core, dicts, gc, lists, mem, profile, sets } = this.py;
     const items: number[] = [];
     if (kind === KIND_DICT) dicts.forEach(from, (key) => items.push(key));
     else sets.forEach(from, (key) => items.push(key));
+    if (profile.extendsDirectly) {
+      const had = lists.length(op);
+      lists.resize(op, had + items.length);
+      items.forEach((item, i) => {
+        core.incref(item);
+        lists.initItem(op, had + i, item);
+      });
+      return;
+    }
+    const iterator = gc.alloc(kind === KIND_DICT ? 56 : 48);
     if (items.length > 0 || mem.load64(op + 24) !== 0) {
       const had = lists.length(op);
       if (items.length > 0) lists.extendBy(op, items.length);
