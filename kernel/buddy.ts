@@ -244,22 +244,23 @@ export class Buddy {
   }
 
   private checkBlock(pfn: number, order: number, type: number): void {
-    const { tables } = this;
-    const what = `free block ${pfn} of order ${order}`;
-    assert((pfn & ((1 << order) - 1)) === 0, `${what} is aligned`);
-    assert(tables.freeOrder(pfn) === order, `${what} is marked as order ${tables.freeOrder(pfn)}`);
-    for (let p = pfn; p < pfn + (1 << order); p += PAGEBLOCK_PAGES) {
-      assert(tables.typeOf(p) === type, `${what}, type ${type}, is in a block of another type`);
+    const { tables, words } = this;
+    const size = 1 << order;
+    if ((pfn & (size - 1)) !== 0) badBlock(pfn, order, 'is not aligned');
+    if (tables.freeOrder(pfn) !== order) badBlock(pfn, order, `is marked ${tables.freeOrder(pfn)}`);
+    for (let p = pfn; p < pfn + size; p += PAGEBLOCK_PAGES) {
+      if (tables.typeOf(p) !== type) badBlock(pfn, order, `of type ${type} is in another's block`);
     }
-    for (let p = pfn + 1; p < pfn + (1 << order) && order < MAX_ORDER; p++) {
-      assert((tables.pages.words[p * PAGE_RECORD] & PG_buddy) === 0, `${what}: ${p} marked too`);
+    for (let p = pfn + 1; p < pfn + size && order < TOP; p++) {
+      if ((words[p << SHIFT] & FREE) !== 0) badBlock(pfn, order, `has frame ${p} marked too`);
     }
-    if (order === MAX_ORDER) return;
-    const buddy = pfn ^ (1 << order);
+    if (order === TOP) return;
+    const buddy = pfn ^ size;
     if (tables.freeOrder(buddy) !== order) return;
     const other = tables.typeOf(buddy);
-    const mergeable = other === type || (isMergeable(type) && isMergeable(other));
-    assert(!mergeable, `${what} and its buddy are both free`);
+    if (other === type || (isMergeable(type) && isMergeable(other))) {
+      badBlock(pfn, order, 'and its buddy are both free');
+    }
   }
 
   /** Does expand(), all frames being counted already; `list` is that of order `from`. */
@@ -331,4 +332,8 @@ function unaligned(pfn: number, order: number): never {
 
 function freeAlready(pfn: number): never {
   throw new KernelBug(`release: frame ${pfn} is free already`);
+}
+
+function badBlock(pfn: number, order: number, what: string): never {
+  throw new KernelBug(`free block ${pfn} of order ${order} ${what}`);
 }

@@ -94,22 +94,23 @@ export class FreeLists {
     words[this.at(next) + 1] = prev;
   }
 
-  /** Walks a list and throws KernelBug where it is broken. `visit` sees each member in order. */
+  /** Walks a list and throws KernelBug where it is broken; no text is made before. `visit` sees each member in order. */
   check(anchor: number, visit: (id: number) => void): void {
     const { words } = this;
-    const what = `free list ${anchor - this.firstAnchor}`;
     let prev = anchor;
     // a circle that leaves the anchor out has a member with two predecessors
     for (let id = this.next(anchor); id >= 0; id = this.next(id)) {
       const back = words[this.at(id) + 1];
-      assert(back === prev, `${what}: prev of ${id} is ${back}`);
+      if (back !== prev)
+        assert(false, `free list ${anchor - this.firstAnchor}: prev of ${id} is ${back}`);
       visit(id);
       prev = id;
     }
     const end = words[this.at(prev)];
-    assert(end === anchor, `${what}: ends in ${end}`);
+    if (end !== anchor) assert(false, `free list ${anchor - this.firstAnchor}: ends in ${end}`);
     const tail = words[this.at(anchor) + 1];
-    assert(tail === prev, `${what}: tail is ${tail}, not ${prev}`);
+    if (tail !== prev)
+      assert(false, `free list ${anchor - this.firstAnchor}: tail is ${tail}, not ${prev}`);
   }
 
   /** Index of a record's links; an anchor's is up to 2^32. */

@@ -15,7 +15,7 @@
 //   2. next of each member's prev is the member, and the other way round.
 // Source: Linux 6.18 include/linux/list.h.
 
-import { assert } from './errors.ts';
+import { KernelBug } from './errors.ts';
 import { PAGE_NEXT, PAGE_RECORD, type MemMap } from './page.ts';
 
 export class PageLists {
@@ -120,15 +120,15 @@ export class PageLists {
     let prev = ~list;
     let n = 0;
     for (let id = this.head[list]; id >= 0; id = this.next(id)) {
-      assert(this.prev(id) === prev, `list ${list}: prev of ${id} is ${this.prev(id)}`);
-      assert(n < this.length[list], `list ${list}: more members than its length ${n}`);
+      if (this.prev(id) !== prev) broken(list, `prev of ${id} is ${this.prev(id)}`);
+      if (n >= this.length[list]) broken(list, `more members than its length ${n}`);
       visit(id);
       prev = id;
       n++;
     }
-    assert(this.tail[list] === prev, `list ${list}: tail is ${this.tail[list]}, not ${prev}`);
-    assert(prev < 0 || this.next(prev) === ~list, `list ${list}: ends in another list`);
-    assert(n === this.length[list], `list ${list}: ${n} members, length ${this.length[list]}`);
+    if (this.tail[list] !== prev) broken(list, `tail is ${this.tail[list]}, not ${prev}`);
+    if (prev >= 0 && this.next(prev) !== ~list) broken(list, 'ends in another list');
+    if (n !== this.length[list]) broken(list, `${n} members, length ${this.length[list]}`);
   }
 
   private grow(capacity: number): void {
@@ -141,4 +141,8 @@ export class PageLists {
     this.tail = copy(this.tail);
     this.length = copy(this.length);
   }
+}
+
+function broken(list: number, what: string): never {
+  throw new KernelBug(`list ${list}: ${what}`);
 }

@@ -377,6 +377,12 @@ export class SlabCache {
     return slab < 0 ? [] : this.slabs.chain(this.cpuFirst(c), slab);
   }
 
+  /** How many they are. */
+  nrCpuFree(c: number): number {
+    const slab = this.cpus[c + CPU_SLAB];
+    return slab < 0 ? 0 : this.slabs.chainLength(this.cpuFirst(c), slab);
+  }
+
   private bad(object: PhysAddr, what: string): never {
     throw new KernelBug(`kmem_cache_free(${this.name}, 0x${object.toString(16)}): ${what}`);
   }

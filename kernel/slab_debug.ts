@@ -100,13 +100,13 @@ export class SlabDebug {
     const { objectSize, inuse, redLeft } = this.layout;
     if ((this.flags & SLAB_RED_ZONE) !== 0) {
       const red = active ? RED_ACTIVE : RED_INACTIVE;
-      this.expect(object, slab, -redLeft, redLeft, red, `Left Redzone overwritten (${doing})`);
+      this.expect(object, slab, -redLeft, redLeft, red, 'Left Redzone', doing);
       const right = inuse - objectSize;
-      this.expect(object, slab, objectSize, right, red, `Right Redzone overwritten (${doing})`);
+      this.expect(object, slab, objectSize, right, red, 'Right Redzone', doing);
     }
     if ((this.flags & SLAB_POISON) === 0 || active) return;
-    this.expect(object, slab, 0, objectSize - 1, POISON_FREE, `Poison overwritten (${doing})`);
-    this.expect(object, slab, objectSize - 1, 1, POISON_END, `Poison overwritten (${doing})`);
+    this.expect(object, slab, 0, objectSize - 1, POISON_FREE, 'Poison', doing);
+    this.expect(object, slab, objectSize - 1, 1, POISON_END, 'Poison', doing);
   }
 
   private expect(
@@ -115,17 +115,27 @@ export class SlabDebug {
     offset: number,
     length: number,
     byte: number,
-    problem: string,
+    zone: string,
+    doing: string,
   ): void {
-    for (let at = object + offset; at < object + offset + length; at++) {
-      const found = this.alloc.mem.readByte(Math.floor(at / PAGE_SIZE), at & 0xfff);
-      if (found === byte) continue;
-      const where = at - object < 0 ? `${at - object}` : `+${at - object}`;
-      this.report(
-        object,
-        slab,
-        `${problem}: byte at object${where} is 0x${found.toString(16)}, not 0x${byte.toString(16)}`,
-      );
+    const { mem } = this.alloc;
+    for (let at = object + offset; at < object + offset + length;) {
+      // to the end of the frame at the most
+      const n = Math.min(object + offset + length - at, PAGE_SIZE - (at & 0xfff));
+      const first = mem.readable(Math.floor(at / PAGE_SIZE)) * 4 + (at & 0xfff);
+      for (let i = 0; i < n; i++) {
+        const found = mem.bytes[first + i];
+        if (found === byte) continue;
+        const place = at + i - object;
+        const where = place < 0 ? `${place}` : `+${place}`;
+        const what = `byte at object${where} is 0x${found.toString(16)}`;
+        this.report(
+          object,
+          slab,
+          `${zone} overwritten (${doing}): ${what}, not 0x${byte.toString(16)}`,
+        );
+      }
+      at += n;
     }
   }
 
@@ -162,8 +172,12 @@ export class SlabDebug {
   }
 
   private fill(address: number, length: number, byte: number): void {
-    for (let at = address; at < address + length; at++) {
-      this.alloc.mem.writeByte(Math.floor(at / PAGE_SIZE), at & 0xfff, byte);
+    const { mem } = this.alloc;
+    for (let at = address; at < address + length;) {
+      const n = Math.min(address + length - at, PAGE_SIZE - (at & 0xfff));
+      const first = mem.writable(Math.floor(at / PAGE_SIZE)) * 4 + (at & 0xfff);
+      mem.bytes.fill(byte, first, first + n);
+      at += n;
     }
   }
 }

@@ -2,7 +2,7 @@
 // Nothing here changes a cache.
 // Source: Linux 6.1 mm/slub.c get_slabinfo(), validate_slab_cache().
 
-import { assert } from './errors.ts';
+import { KernelBug, assert } from './errors.ts';
 import { PAGE_INDEX, PAGE_NEXT, PAGE_OWNER, PAGE_RECORD, PG_slab } from './page.ts';
 import type { SlabCache } from './slab.ts';
 import { NR_PARTIAL_OF_CPU, PARTIAL_OF_CPU, SLAB_OF_CPU, WORDS_OF_CPU } from './slab_places.ts';
@@ -40,7 +40,7 @@ export function objectsInUse(cache: SlabCache): number {
   forEachSlab(cache, (slab) => {
     inUse += cache.slabs.inUseOf(slab);
   });
-  for (let c = 0; c < cache.cpus.length; c += WORDS_OF_CPU) inUse -= cache.cpuFree(c).length;
+  for (let c = 0; c < cache.cpus.length; c += WORDS_OF_CPU) inUse -= cache.nrCpuFree(c);
   return inUse;
 }
 
@@ -67,9 +67,10 @@ export function checkCache(cache: SlabCache): void {
   const words = cache.heap.alloc.pages.words;
   const waiting = new Set<number>();
   const wait = (slab: number, frozen: boolean): void => {
-    assert(!waiting.has(slab), `slab ${slab} of ${cache.name} is in one place only`);
+    if (waiting.has(slab)) broken(cache, slab, 'is in two places');
     const isFrozen = words[slab * PAGE_RECORD + PAGE_INDEX] < 0;
-    assert(isFrozen === frozen, `slab ${slab} of ${cache.name} is frozen where a CPU has it`);
+    if (isFrozen !== frozen)
+      broken(cache, slab, 'is to be frozen where a CPU has it, and there alone');
     waiting.add(slab);
   };
   for (let node = 0; node < cache.heap.nrNodes; node++) {
@@ -78,15 +79,17 @@ export function checkCache(cache: SlabCache): void {
   for (let c = 0; c < cache.cpus.length; c += WORDS_OF_CPU) checkCpu(cache, c, wait);
   let nrObjects = 0;
   for (const slab of cache.places.all) {
-    const what = `slab ${slab} of ${cache.name}`;
     const at = slab * PAGE_RECORD;
-    assert((words[at] & PG_slab) !== 0, `${what} has PG_slab`);
-    assert(words[at + PAGE_OWNER] === cache.id, `${what} belongs to it`);
-    const free = cache.slabs.chain(cache.slabs.firstFree(slab), slab);
+    if ((words[at] & PG_slab) === 0) broken(cache, slab, 'has no PG_slab');
+    if (words[at + PAGE_OWNER] !== cache.id) broken(cache, slab, 'belongs to another cache');
+    const first = cache.slabs.firstFree(slab);
+    const free = cache.slabs.chainLength(first, slab);
     const expected = cache.slabs.objectsOf(slab) - cache.slabs.inUseOf(slab);
-    assert(free.length === expected, `${what}: ${free.length} free objects, not ${expected}`);
-    assert(waiting.delete(slab) || expected === 0, `${what} has free objects and waits nowhere`);
-    cache.debug?.checkSlab(slab, free);
+    if (free !== expected) broken(cache, slab, `has ${free} free objects, not ${expected}`);
+    if (!waiting.delete(slab) && expected > 0) {
+      broken(cache, slab, 'has free objects and waits nowhere');
+    }
+    cache.debug?.checkSlab(slab, cache.slabs.chain(first, slab));
     nrObjects += cache.slabs.objectsOf(slab);
   }
   const { name, nrSlabs } = cache;
@@ -102,9 +105,9 @@ function checkCpu(
 ): void {
   const { cpus, name } = cache;
   const words = cache.heap.alloc.pages.words;
-  const free = cache.cpuFree(c); // throws where the chain leaves the slab
+  const free = cache.nrCpuFree(c); // throws where the chain leaves the slab
   const own = cpus[c + SLAB_OF_CPU];
-  assert(own >= 0 || free.length === 0, `${name}: free objects of a CPU without a slab`);
+  assert(own >= 0 || free === 0, `${name}: free objects of a CPU without a slab`);
   if (own >= 0) wait(own, true);
   let queued = 0;
   let slab = cpus[c + PARTIAL_OF_CPU];
@@ -114,4 +117,8 @@ function checkCpu(
   }
   const counted = cpus[c + NR_PARTIAL_OF_CPU];
   assert(queued === counted, `${name}: ${queued} partial slabs of a CPU, not ${counted}`);
+}
+
+function broken(cache: SlabCache, slab: number, what: string): never {
+  throw new KernelBug(`slab ${slab} of ${cache.name} ${what}`);
 }

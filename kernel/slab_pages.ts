@@ -46,6 +46,7 @@ export class SlabPages {
   private readonly alloc: PageAllocator;
   private readonly records: Int32Array;
   private readonly prng: Prng;
+  private readonly hardened: boolean;
   private readonly secretLo: number;
   private readonly secretHi: number;
 
@@ -56,9 +57,9 @@ export class SlabPages {
     this.flags = flags;
     this.prng = prng;
     this.records = alloc.pages.words;
-    const hardened = (flags & SLAB_HARDENED) !== 0;
-    this.secretLo = hardened ? Math.floor(prng() * 2 ** 32) | 0 : 0;
-    this.secretHi = hardened ? Math.floor(prng() * 2 ** 32) | 0 : 0;
+    this.hardened = (flags & SLAB_HARDENED) !== 0;
+    this.secretLo = this.hardened ? Math.floor(prng() * 2 ** 32) | 0 : 0;
+    this.secretHi = this.hardened ? Math.floor(prng() * 2 ** 32) | 0 : 0;
   }
 
   /** A slab with all its objects free; NO_PFN where there is no memory. */
@@ -128,11 +129,8 @@ export class SlabPages {
     const { words } = this.alloc.mem;
     let lo = words[w];
     let hi = words[w + 1];
-    if ((this.flags & SLAB_HARDENED) !== 0) {
-      const atHi = (Math.floor(at / 2 ** 32) + DIRECT_MAP_HI) | 0;
-      lo ^= this.secretLo ^ byteSwap(atHi);
-      hi ^= this.secretHi ^ byteSwap(at | 0);
-    }
+    lo ^= this.maskLo((Math.floor(at / 2 ** 32) + DIRECT_MAP_HI) | 0);
+    hi ^= this.maskHi(at | 0);
     if (hi === 0 && lo === 0) return 0 as PhysAddr;
     const address = ((hi - DIRECT_MAP_HI) | 0) * 2 ** 32 + (lo >>> 0);
     if (address < 0 || address >= this.alloc.mem.nrFrames * PAGE_SIZE) {
@@ -148,29 +146,62 @@ export class SlabPages {
     const { words } = this.alloc.mem;
     let lo = next === 0 ? 0 : next | 0;
     let hi = next === 0 ? 0 : (Math.floor(next / 2 ** 32) + DIRECT_MAP_HI) | 0;
-    if ((this.flags & SLAB_HARDENED) !== 0) {
-      const atHi = (Math.floor(at / 2 ** 32) + DIRECT_MAP_HI) | 0;
-      lo ^= this.secretLo ^ byteSwap(atHi);
-      hi ^= this.secretHi ^ byteSwap(at | 0);
-    }
+    lo ^= this.maskLo((Math.floor(at / 2 ** 32) + DIRECT_MAP_HI) | 0);
+    hi ^= this.maskHi(at | 0);
     words[w] = lo;
     words[w + 1] = hi;
   }
 
   /** All objects of a chain of free ones. Throws KernelBug where it leaves the slab or circles. */
   chain(first: PhysAddr, slab: number): PhysAddr[] {
-    const objects = this.objectsOf(slab);
-    const base = physOf(slab as never) + this.layout.redLeft;
     const found: PhysAddr[] = [];
-    for (let object = first; object !== 0; object = this.next(object)) {
-      const at = object - base;
-      if (at < 0 || at % this.layout.size !== 0 || at / this.layout.size >= objects) {
-        throw new KernelBug(`free list of slab ${slab} leads to 0x${object.toString(16)}`);
-      }
-      if (found.length >= objects) throw new KernelBug(`free list of slab ${slab} is a circle`);
-      found.push(object);
-    }
+    this.walk(first, slab, (object) => found.push(object));
     return found;
+  }
+
+  /** How many they are. Throws likewise. */
+  chainLength(first: PhysAddr, slab: number): number {
+    return this.walk(first, slab, () => undefined);
+  }
+
+  /** Visits a chain of free objects; returns how many there were. */
+  private walk(first: PhysAddr, slab: number, visit: (object: PhysAddr) => void): number {
+    if (first === 0) return 0;
+    const { words, slotOf } = this.alloc.mem;
+    const { offset, redLeft, size } = this.layout;
+    const objects = this.objectsOf(slab);
+    const start = slab * PAGE_SIZE;
+    const startLo = (slab << 12) | 0;
+    const hi = ((slab >>> 20) + DIRECT_MAP_HI) | 0;
+    const last = objects * size + redLeft;
+    // `at` is an object's place in its slab
+    let at = (first - start) | 0;
+    for (let n = 1; ; n++) {
+      const object = (start + at) as PhysAddr;
+      if (at < redLeft || at >= last || (at - redLeft) % size !== 0) this.leaves(slab, object);
+      if (n > objects) throw new KernelBug(`free list of slab ${slab} is a circle`);
+      visit(object);
+      const pointer = at + offset;
+      const w = (slotOf[slab + (pointer >> 12)] << 10) | ((pointer & 0xfff) >> 2);
+      const place = (startLo + pointer) | 0;
+      const nextLo = words[w] ^ this.maskLo(hi);
+      const nextHi = words[w + 1] ^ this.maskHi(place);
+      if (nextHi === 0 && nextLo === 0) return n;
+      at = (nextLo - startLo) | 0;
+      if (nextHi !== hi) this.leaves(slab, this.next(object));
+    }
+  }
+
+  private leaves(slab: number, object: number): never {
+    throw new KernelBug(`free list of slab ${slab} leads to 0x${object.toString(16)}`);
+  }
+
+  /** What a pointer's words are stored XORed with: 0, or a hardened cache's secret. */
+  private maskLo(addressHi: number): number {
+    return this.hardened ? this.secretLo ^ byteSwap(addressHi) : 0;
+  }
+  private maskHi(addressLo: number): number {
+    return this.hardened ? this.secretHi ^ byteSwap(addressLo) : 0;
   }
 
   /** Threads a new slab's objects, in order or shuffled (SLAB_RANDOM). */

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { fsckKernel } from '../../kernel/fsck.ts';
 import { GFP_KERNEL, __GFP_COMP } from '../../kernel/gfp.ts';
 import { Machine } from '../../kernel/machine.ts';
+import { MIGRATE_MOVABLE } from '../../kernel/migrate_type.ts';
 import { PG_buddy } from '../../kernel/page.ts';
+import { MAX_ORDER } from '../../kernel/types.ts';
 
 describe('fsck of a machine', () => {
   const fresh = (): Machine => new Machine({ ram: 128 * 2 ** 20, cpus: 2 });
@@ -32,7 +34,10 @@ describe('fsck of a machine', () => {
     ['a frame without an owner', (m, pfn) => m.pages.setRefcount(pfn, 0), /frame \d+ is lost/],
     ['a mark of a free block', (m, pfn) => m.pages.setFlags(pfn, PG_buddy), /./],
     ['a count of free frames', (m) => void (m.alloc.tables.freePages[1] -= 1), /freePages is/],
-    ['a free list', (m) => void (m.alloc.tables.lists.length[40] = 3), /list 40/],
+    ['a per-CPU list', (m) => void (m.alloc.tables.lists.length[20] = 3), /list 20/],
+    ['a link of a free list', breakFreeList, /free list \d+: prev of \d+ is/],
+    ['a free block that was not merged', splitBlock, /and its buddy are both free/],
+    ['a stack of free frames', breakStack, /a CPU's list has PG_pcp/],
     ['a slab free pointer', breakSlab, /free list of slab|pointer is corrupt/],
     ['a guard page', breakGuard, /vmalloc area of test/],
   ])('%s: found', (_, damage, message) => {
@@ -55,4 +60,30 @@ function breakSlab(machine: Machine): void {
 function breakGuard(machine: Machine): void {
   const [area] = machine.vmalloc.areas;
   Object.assign(area, { size: area.size - 4096 });
+}
+
+/** Lets the second block of the list of 4 MiB blocks forget the first. */
+function breakFreeList(machine: Machine): void {
+  const { blocks } = machine.alloc.tables;
+  const { buddy } = machine.alloc.zones[1];
+  const first = buddy.first(MAX_ORDER, MIGRATE_MOVABLE) >> MAX_ORDER;
+  const second = blocks.next(first);
+  blocks.remove(second);
+  blocks.add(second, first, false);
+}
+
+/** Frees both halves of a block, without merging. */
+function splitBlock(machine: Machine): void {
+  const { buddy } = machine.alloc.zones[1];
+  const pfn = buddy.take(3, 1);
+  buddy.link(pfn, 2, 1, false);
+  buddy.link(pfn + 4, 2, 1, false);
+}
+
+/** Puts a frame in use on a CPU's list. */
+function breakStack(machine: Machine, pfn: number): void {
+  const { stacks } = machine.alloc.tables;
+  machine.alloc.zones[1].pcp[0].forEach((free) => {
+    stacks[stacks.indexOf(free)] = pfn;
+  });
 }
