@@ -51,7 +51,7 @@ export class Smp {
   /** The CPU that runs now. */
   current = 0;
   /** Flushes so far, of any space: who keeps what a translation gave looks whether it moved on. */
-  flushes = 0;
+  readonly flushes = new Int32Array(1);
   private readonly contexts: (Context | undefined)[];
   private readonly generations = new Map<AddressSpace, number>();
   private readonly mem: PhysMem;
@@ -91,7 +91,7 @@ export class Smp {
   flushRange(space: AddressSpace, start: number, end: number): void {
     const pages = Math.ceil((end - start) / PAGE_SIZE);
     if (pages <= 0) return;
-    this.flushes++;
+    this.flushes[0]++;
     const before = this.generation(space);
     this.generations.set(space, before + 1);
     this.contexts.forEach((context, id) => {

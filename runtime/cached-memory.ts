@@ -23,6 +23,7 @@ const HI = 4294967296;
 export class CachedMemory implements Memory {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
+  moved: Int32Array;
   private inner: Memory;
   /** Four words a page, for loops that look themselves; at pageEntry() of an address's low word. */
   readonly entries = new Int32Array(4 * NR_ENTRIES).fill(EMPTY);
@@ -32,14 +33,15 @@ export class CachedMemory implements Memory {
     this.inner = inner;
     this.words = inner.words;
     this.bytes = inner.bytes;
-    this.seen = inner.epoch;
+    this.moved = inner.moved;
+    this.seen = inner.moved[0];
   }
 
   /** Empties the entries if they are stale; for loops in which no system call is made. */
   refresh(): void {
-    if (this.inner.epoch !== this.seen) {
+    if (this.moved[0] !== this.seen) {
       this.entries.fill(EMPTY);
-      this.seen = this.inner.epoch;
+      this.seen = this.moved[0];
     }
   }
 
@@ -48,28 +50,30 @@ export class CachedMemory implements Memory {
    * is there again. For looking at the process without an effect on it.
    */
   aside<T>(other: Memory, body: () => T): T {
-    const { inner, seen } = this;
+    const { inner, moved, seen } = this;
     const kept = this.entries.slice();
     this.inner = other;
+    this.moved = other.moved;
     this.entries.fill(EMPTY);
     try {
       return body();
     } finally {
       this.inner = inner;
+      this.moved = moved;
       this.seen = seen;
       this.entries.set(kept);
     }
   }
 
   get epoch(): number {
-    return this.inner.epoch;
+    return this.moved[0];
   }
 
   touchWords(lo: number, hi: number, write: boolean): number {
     const e = this.entries;
     const k = (lo >>> 10) & ENTRY_MASK;
     const isKnown = e[write ? k + 1 : k] === (lo & -4096) && e[k + 2] === hi;
-    if (isKnown && this.inner.epoch === this.seen) return e[k + 3] + ((lo >>> 2) & 1023);
+    if (isKnown && this.moved[0] === this.seen) return e[k + 3] + ((lo >>> 2) & 1023);
     return this.fill(lo, hi, write);
   }
   touch(va: number, write: boolean): number {

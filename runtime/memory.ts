@@ -20,8 +20,10 @@ export interface Memory {
   readonly words: Int32Array;
   /** The same store as bytes: 4 * index of the word. */
   readonly bytes: Uint8Array;
-  /** Changes whenever an index that touch() gave may no longer hold: compare it before a kept one
-   * is used. */
+  /** One number, which changes whenever an index that touch() gave may no longer hold: compare it
+   * before a kept one is used. */
+  readonly moved: Int32Array;
+  /** moved[0]. */
   readonly epoch: number;
   /** Makes the page of `va` present (and writable, its entry dirty, if `write`); see above. */
   touch(va: number, write: boolean): number;

@@ -9,7 +9,6 @@
 //
 // Source: Linux 6.18 fs/binfmt_elf.c, arch/x86/entry/vdso/vma.c (addresses without randomisation).
 
-import type { Smp } from '../kernel/smp.ts';
 import { PF_USER, PF_WRITE } from '../kernel/ports.ts';
 import type { Cpu } from '../kernel/mmu.ts';
 import { hiOf, PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
@@ -50,13 +49,13 @@ export class ProcessMemory implements Memory {
   readonly system: System;
   readonly task: Task;
   readonly cpu: Cpu;
+  /** Moves on with each flush of any space: the kernel flushes whatever it takes away. */
+  readonly moved: Int32Array;
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
   /** How often each system call was made, by name. */
   readonly calls: Record<string, number> = {};
   private readonly sys: Syscalls;
-  private readonly smp: Smp;
-  private nrCalls = 0;
 
   constructor(system: System, task: Task) {
     const { machine } = system;
@@ -66,7 +65,7 @@ export class ProcessMemory implements Memory {
     this.bytes = machine.mem.bytes;
     this.sys = new Syscalls(system);
     this.cpu = machine.smp.run(task.mm);
-    this.smp = machine.smp;
+    this.moved = machine.smp.flushes;
     this.enter();
   }
 
@@ -82,9 +81,8 @@ export class ProcessMemory implements Memory {
     return at >= 0 ? at : this.refused(hi * 2 ** 32 + (lo >>> 0));
   }
 
-  /** Moves on with each system call of ours, and with each flush of any space. */
   get epoch(): number {
-    return this.nrCalls + this.smp.flushes;
+    return this.moved[0];
   }
 
   /** The task gets the CPU: another one had it. */
@@ -188,7 +186,6 @@ export class ProcessMemory implements Memory {
   }
 
   private count(name: string): void {
-    this.nrCalls++;
     this.calls[name] = (this.calls[name] ?? 0) + 1;
   }
 }

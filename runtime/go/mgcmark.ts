@@ -82,13 +82,14 @@ export class Marker {
     this.greySlot(s, slot);
   }
 
+  /** The same for a heap word in a span that has its marks in it. */
   private greyInline(s: number, w: number, size: number): void {
-    const { spans } = this;
+    const { spans, sys } = this;
+    const { words } = sys.mem;
     const start = spans.start[s];
     const slot = ((w - start) * 8 * spans.perSlot[s]) | 0;
     if (slot >= spans.nelems[s]) return;
-    const { words } = this.sys.mem;
-    const at = this.sys.heapAt(start + PAGE_W - INLINE_WORDS8);
+    const at = sys.heapAt(start + PAGE_W - INLINE_WORDS8);
     const mark = at + 16 + (slot >> 5);
     const bit = 1 << (slot & 31);
     if ((words[mark] & bit) !== 0) return;
@@ -200,7 +201,7 @@ export class Marker {
     const { words } = this.sys.mem;
     const start = spans.start[s];
     const size = spans.elemsize[s];
-    let at = this.sys.heapAt(start + PAGE_W - INLINE_WORDS8);
+    const at = this.sys.heapAt(start + PAGE_W - INLINE_WORDS8);
     const owned = words[at + 15] & OWNED_MASK;
     words[at + 15] &= ~OWNED_MASK;
     if (owned === OWNED_ONE) {
@@ -215,18 +216,66 @@ export class Marker {
       spans.marked[s] = this.cycle;
       this.heap.arenas.setBit(start, BITS_MARKS, true);
     }
-    for (let i = 0, first = 0; first < spans.nelems[s]; i++, first += 32) {
-      at = this.sys.heapAt(start + PAGE_W - INLINE_WORDS8);
+    this.scanMany(s);
+  }
+
+  /**
+   * Scans all slots of a span that were marked and not scanned yet. The span's two frames, its
+   * bits among them, and whatever a pointer leads to are looked up once each; only where queueing
+   * made the kernel take pages away, the span's own are looked up again.
+   */
+  private scanMany(s: number): void {
+    const { sys, spans, pageSpan } = this;
+    const { words } = sys.mem;
+    const start = spans.start[s];
+    const n = spans.elemsize[s] >> 3;
+    const own = this.bitmaps.bitsStart(s) - start;
+    let { epoch } = sys;
+    let first = sys.heapAtRead(start);
+    let second = sys.heapAt(start + 512) - 1024; // so that word w of the span is at second + 2w
+    let bits = second + 2 * own;
+    let at = second + 2 * (PAGE_W - INLINE_WORDS8);
+    let scanned = 0;
+    let work = 0;
+    for (let i = 0, slot0 = 0; slot0 < spans.nelems[s]; i++, slot0 += 32) {
       let todo = words[at + 16 + i] & ~words[at + i];
       if (i === 15) todo &= ~OWNED_MASK;
       words[at + i] |= todo;
-      while (todo !== 0) {
-        const bit = ctz(todo);
-        todo &= todo - 1;
-        this.bytesMarked += size;
-        this.scanSmall(s, start + ((first + bit) * size) / 8, size / 8);
+      for (; todo !== 0; todo &= todo - 1) {
+        const w = (slot0 + 31 - Math.clz32(todo & -todo)) * n;
+        scanned++;
+        let last = 0;
+        for (let k = 0; k < n;) {
+          const bit = (w + k) & 31;
+          let mask = words[bits + ((w + k) >> 5)] >>> bit;
+          const run = n - k < 32 - bit ? n - k : 32 - bit;
+          if (run < 32) mask &= (1 << run) - 1;
+          for (; mask !== 0; mask &= mask - 1) {
+            const word = k + 31 - Math.clz32(mask & -mask);
+            last = word + 1;
+            const from = (w + word < 512 ? first : second) + ((w + word) << 1);
+            const lo = words[from];
+            const to = sys.wordOf(lo, words[from + 1]);
+            if (to < 0) continue;
+            const target = pageSpan[to >> 10];
+            if (target === 0) continue;
+            const size = spans.elemsize[target];
+            if (size > MAX_BITS_IN_SPAN || size < 16) this.greyWord(to, lo & 7);
+            else this.greyInline(target, to, size);
+            if (sys.epoch === epoch) continue;
+            ({ epoch } = sys);
+            first = sys.heapAtRead(start);
+            second = sys.heapAt(start + 512) - 1024;
+            bits = second + 2 * own;
+            at = second + 2 * (PAGE_W - INLINE_WORDS8);
+          }
+          k += run;
+        }
+        work += last;
       }
     }
+    this.bytesMarked += scanned * n * 8;
+    this.scanWork += work * 8;
   }
 
   /** Scans a slot of at most 64 words whose pointer bits are at the end of its span. */

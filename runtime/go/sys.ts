@@ -76,8 +76,6 @@ export class Sys {
   /** Where the heap's first arena is expected; a multiple of 4 GiB. */
   readonly heapBase: number;
   private readonly heapBaseHi: number;
-  /** Counts system calls: word indexes from before the last one are stale. */
-  epoch = 1;
   /** Set to see each call as strace prints it. */
   onCall: ((line: string) => void) | null = null;
   private named = false;
@@ -85,12 +83,18 @@ export class Sys {
    * 1 + word index of a heap page known to be present and writable; 0 where it must be asked for.
    */
   private readonly window = new Int32Array(WINDOW_PAGES);
+  /** Counts how often translations were forgotten; `seen` is mem.moved of the last time. */
+  private forgotten = 1;
+  private readonly moved: Int32Array;
+  private seen: number;
   private filled = new Int32Array(1024);
   private filledCount = 0;
 
   constructor(mem: Memory, profile: GoProfile, heapBase = 0xc000000000) {
     assert(heapBase % 2 ** 32 === 0, 'Sys: heapBase is a multiple of 4 GiB');
     this.mem = mem;
+    this.moved = mem.moved;
+    this.seen = mem.moved[0];
     this.profile = profile;
     this.heapBase = heapBase;
     this.heapBaseHi = heapBase / 2 ** 32;
@@ -98,6 +102,7 @@ export class Sys {
 
   /** Index in mem.words of heap word `w`; the page becomes present and writable. */
   heapAt(w: number): number {
+    if (this.moved[0] !== this.seen) this.forget();
     const at = this.window[w >> 9];
     return at !== 0 ? at - 1 + ((w & 511) << 1) : this.fillWindow(w);
   }
@@ -105,6 +110,7 @@ export class Sys {
   private fillWindow(w: number): number {
     const page = w >> 9;
     const at = this.mem.touch(this.heapBase + page * PHYS_PAGE, true);
+    if (this.moved[0] !== this.seen) this.forget();
     this.window[page] = at + 1;
     if (this.filledCount === this.filled.length) {
       const larger = new Int32Array(this.filled.length * 2);
@@ -117,6 +123,7 @@ export class Sys {
 
   /** The same for a load: a page never written to stays shared with the zero page. */
   heapAtRead(w: number): number {
+    if (this.moved[0] !== this.seen) this.forget();
     const at = this.window[w >> 9];
     if (at !== 0) return at - 1 + ((w & 511) << 1);
     return this.mem.touch(this.heapBase + w * 8, false);
@@ -132,9 +139,16 @@ export class Sys {
     return this.heapBase + w * 8;
   }
 
-  /** Forgets translations; also called when the process made a call by itself. */
-  stale(): void {
-    this.epoch++;
+  /** Word indexes are good for as long as this number is the same. */
+  get epoch(): number {
+    if (this.moved[0] !== this.seen) this.forget();
+    return this.forgotten;
+  }
+
+  /** The kernel took pages away since: forgets translations. */
+  private forget(): void {
+    this.forgotten++;
+    this.seen = this.moved[0];
     for (let i = 0; i < this.filledCount; i++) this.window[this.filled[i]] = 0;
     this.filledCount = 0;
   }
@@ -143,7 +157,6 @@ export class Sys {
 
   private mmap(addr: number, bytes: number, prot: number, flags: number): number {
     const result = this.mem.mmap(addr, bytes, prot, flags);
-    this.stale();
     if (this.onCall !== null) {
       const how = `MAP_PRIVATE${(flags & MAP_FIXED) !== 0 ? '|MAP_FIXED' : ''}|MAP_ANONYMOUS`;
       const access = prot === PROT_NONE ? 'PROT_NONE' : 'PROT_READ|PROT_WRITE';
@@ -166,7 +179,6 @@ export class Sys {
 
   private madvise(addr: number, bytes: number, advice: number, name: string): void {
     const result = this.mem.madvise(addr, bytes, advice);
-    this.stale();
     this.onCall?.(`madvise(${hex(addr)}, ${String(bytes)}, ${name}) = ${String(result)}`);
   }
 
@@ -240,7 +252,6 @@ export class Sys {
     this.stat[kind] -= bytes;
     this.mappedReady -= bytes;
     const result = this.mem.munmap(addr, bytes);
-    this.stale();
     this.onCall?.(`munmap(${hex(addr)}, ${String(bytes)}) = ${String(result)}`);
   }
 

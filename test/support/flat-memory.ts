@@ -50,7 +50,7 @@ export class FlatMemory implements Memory {
   readonly bytes: Uint8Array;
   /** How often each system call was made, by name. */
   readonly calls: Record<string, number> = {};
-  epoch = 0;
+  readonly moved = new Int32Array(1);
   /** Set to [] to record each system call as a line of strace's text. */
   log: string[] | null = null;
   private readonly top: number;
@@ -286,8 +286,12 @@ export class FlatMemory implements Memory {
     return this.brkEnd;
   }
 
+  get epoch(): number {
+    return this.moved[0];
+  }
+
   private count(name: string, args: string, result: number): void {
-    this.epoch++;
+    this.moved[0]++;
     this.calls[name] = (this.calls[name] ?? 0) + 1;
     this.log?.push(`${name}(${args}) = ${result > 0 ? hex(result) : String(result)}`);
   }
