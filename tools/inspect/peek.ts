@@ -70,6 +70,7 @@ function refuse(): never {
 export class PeekMemory implements Memory {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
+  readonly moved: Int32Array;
   readonly epoch: number;
   private readonly peek: Peek;
 
@@ -78,6 +79,7 @@ export class PeekMemory implements Memory {
     this.words = this.peek.mem.words;
     this.bytes = this.peek.mem.bytes;
     this.epoch = epoch;
+    this.moved = Int32Array.of(epoch);
   }
 
   touch(va: number, write: boolean): number {
