@@ -10,10 +10,15 @@ import { assert } from '../errors.ts';
 import { PageLists } from '../list.ts';
 import { MemMap, PAGE_RECORD } from '../page.ts';
 import type { Prng } from '../prng.ts';
-import type { PolicyContext, References, ReplacementPolicy, ScanControl } from './policy.ts';
+import type {
+  MakePolicy,
+  PolicyContext,
+  References,
+  ReplacementPolicy,
+  ScanControl,
+} from './policy.ts';
 
-/** Makes a policy for one pool of frames. */
-export type MakePolicy = (context: PolicyContext) => ReplacementPolicy;
+
 
 /** What a policy asks of the frames of a reference string: the bits are REF_READ, REF_WRITE. */
 class FrameBits implements ScanControl {
@@ -49,7 +54,7 @@ export function faultsOf(make: MakePolicy, refs: References, frames: number, prn
     note: new Uint8Array(frames),
     prng,
   };
-  const policy = make(context);
+  const policy = make(context, 0);
   const control = new FrameBits(frames);
   const { bits } = control;
   const frameOf = new Int32Array(nrPages).fill(-1);

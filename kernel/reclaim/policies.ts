@@ -4,13 +4,13 @@ import type { Prng } from '../prng.ts';
 import { arc } from './arc.ts';
 import { Clock, clock } from './clock.ts';
 import { Fifo, fifo } from './fifo.ts';
-import { type MakePolicy, faultsOf } from './frame-cache.ts';
+import { faultsOf } from './frame-cache.ts';
 import { lfu } from './lfu.ts';
 import { lru } from './lru.ts';
 import { MgLru } from './mglru.ts';
 import { Nru } from './nru.ts';
 import { opt } from './opt.ts';
-import type { ReferencePolicy, References } from './policy.ts';
+import type { MakePolicy, ReferencePolicy, References } from './policy.ts';
 import { RandomPolicy } from './random.ts';
 import { s3Fifo } from './s3-fifo.ts';
 import { SecondChance } from './second-chance.ts';
@@ -55,7 +55,7 @@ export const POLICIES: readonly PolicyRow[] = [
   byReference('s3-fifo', 'three FIFO queues', s3Fifo),
   byReference('sieve', 'a queue and a sifting hand', sieve),
   byBits('mglru', "generations, Linux's multi-gen LRU", (c) => new MgLru(c)),
-  byBits('two-list', "Linux's active and inactive lists", (c) => new TwoList(c)),
+  byBits('two-list', "Linux's active and inactive lists", (c, group) => new TwoList(c, group === 0)),
   byReference('opt', 'knows the future: the lower bound', opt),
   byBits('random', 'any page', (c) => new RandomPolicy(c)),
 ];

@@ -80,6 +80,9 @@ export interface PolicyContext {
   readonly prng: Prng;
 }
 
+/** @param group the memory group whose pages the policy is for; 0 is the root group. */
+export type MakePolicy = (context: PolicyContext, group: number) => ReplacementPolicy;
+
 /** A reference string: pages are small integers, numbered by first use. */
 export interface References {
   readonly pages: Int32Array;

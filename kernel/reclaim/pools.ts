@@ -23,7 +23,7 @@ import {
   type MemMap,
 } from '../page.ts';
 import type { Prng } from '../prng.ts';
-import type { PolicyContext, ReplacementPolicy } from './policy.ts';
+import type { MakePolicy, PolicyContext, ReplacementPolicy } from './policy.ts';
 import { TwoList } from './two-list.ts';
 
 /** A pool of pages that compete for frames. */
@@ -33,7 +33,11 @@ export interface Pool {
   readonly policy: ReplacementPolicy;
 }
 
-export type MakePolicy = (context: PolicyContext) => ReplacementPolicy;
+/** Linux's own choice. */
+const makeTwoList: MakePolicy = (context, group) => new TwoList(context, group === 0);
+
+/** Time between two updates of the groups' figures (mm/memcontrol.c FLUSH_TIME). */
+const FLUSH_NS = 2e9;
 
 export class Lru {
   readonly pools: Pool[] = [];
@@ -45,6 +49,7 @@ export class Lru {
   private only: ReplacementPolicy;
   private readonly nodeOf: ((pfn: number) => number) | null;
   private groupOf: Uint16Array | null = null;
+  private flushedNs = 0;
   private shadowPfn = -1;
   private shadow = 0;
 
@@ -55,7 +60,7 @@ export class Lru {
   constructor(
     pages: MemMap,
     nodeOf: ((pfn: number) => number) | null,
-    make: MakePolicy = (context) => new TwoList(context),
+    make: MakePolicy = makeTwoList,
     prng: Prng = () => 0.5,
   ) {
     this.pages = pages;
@@ -80,10 +85,22 @@ export class Lru {
   pool(node: number, group: number): Pool {
     let pool = this.pools.find((p) => p.node === node && p.group === group);
     if (pool === undefined) {
-      pool = { node, group, policy: this.make(this.context) };
+      pool = { node, group, policy: this.make(this.context, group) };
       this.pools.push(pool);
     }
     return pool;
+  }
+
+  /** Brings the groups' figures up to date if it is time (flush_memcg_stats_dwork()). */
+  tick(nowNs: number): void {
+    if (nowNs - this.flushedNs < FLUSH_NS) return;
+    this.flushedNs = nowNs;
+    this.flushStats();
+  }
+
+  /** Brings the groups' figures up to date: somebody reads them. */
+  flushStats(): void {
+    for (const { policy } of this.pools) if (policy instanceof TwoList) policy.flushStats();
   }
 
   /** The policy that decides about a page. */

@@ -132,6 +132,7 @@ export class Reclaim implements MemoryPressure {
   reclaimGroup(group: MemGroup, pages: number, groupOf: (id: number) => MemGroup): number {
     const { stat, trace } = this.context;
     if (this.running) return 0;
+    this.lru.tick(trace.timeNs);
     if (trace.on) trace.emit(mm_vmscan_memcg_reclaim_begin, 0, 0);
     const pools = this.lru.pools.filter((pool) => groupOf(pool.group).isIn(group));
     const wanted = Math.max(SWAP_CLUSTER_MAX, pages);

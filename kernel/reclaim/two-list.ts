@@ -14,6 +14,9 @@
 // If that is less than the active pages there are, they are in the wrong place: it starts active.
 // How much of each kind is looked at follows from what its reclaim cost lately (anonCost, fileCost:
 // writing, and looking at pages in vain) and from swappiness.
+// A memory group's lists are judged by figures that are brought up to date every two seconds only
+// (memcg rstat): whether inactive pages are few, how large the working set is, whether pages that
+// came back were activated. How much is looked at follows from the true lengths.
 // Invariants (check()): PG_active is set exactly on the active lists.
 // Source: Linux 6.18 mm/vmscan.c: get_scan_count(), shrink_lruvec(), shrink_active_list(),
 // folio_check_references(), prepare_scan_control(); mm/swap.c: lru_note_cost(); mm/workingset.c.
@@ -80,11 +83,17 @@ export class TwoList implements ReplacementPolicy {
   private batchScanned = 0;
   private batchReclaimed = 0;
   private batchWritten = 0;
+  /** What the figures said when they were last brought up to date: four lengths, `activated`. */
+  private readonly flushed = new Float64Array(NR_LISTS + 2);
+  /** Figures are always up to date: the lists are not a group's. */
+  private readonly exact: boolean;
   /** Set where active pages were spared: the last resort is a round with force. */
   skippedDeactivate = false;
   force = false;
 
-  constructor(context: PolicyContext) {
+  /** @param exact false for the lists of a memory group: see flushStats(). */
+  constructor(context: PolicyContext, exact = true) {
+    this.exact = exact;
     this.pages = context.pages;
     this.lists = context.lists;
     this.first = context.lists.make(NR_LISTS);
@@ -93,6 +102,21 @@ export class TwoList implements ReplacementPolicy {
   /** Pages on one of the four lists, LRU_*. */
   length(lru: number): number {
     return this.lists.length[this.first + lru];
+  }
+
+  /** Brings the figures of a group's lists up to date (mem_cgroup_flush_stats()). */
+  flushStats(): void {
+    for (let lru = 0; lru < NR_LISTS; lru++) this.flushed[lru] = this.length(lru);
+    this.flushed.set(this.activated, NR_LISTS);
+  }
+
+  /** Length of a list as the figures have it (lruvec_page_state()). */
+  private known(lru: number): number {
+    return this.exact ? this.length(lru) : this.flushed[lru];
+  }
+
+  private knownActivated(kind: number): number {
+    return this.exact ? this.activated[kind] : this.flushed[NR_LISTS + kind];
   }
 
   get size(): number {
@@ -120,9 +144,12 @@ export class TwoList implements ReplacementPolicy {
     }
   }
 
-  /** Moves a page to the inactive list's head, as if never used (MADV_COLD). */
+  /** Moves an active page to the inactive list's head (MADV_COLD, folio_deactivate()). */
   deactivate(pfn: number): void {
+    if (!this.pages.hasFlags(pfn, PG_active)) return;
     this.onRemove(pfn);
+    this.deactivations++;
+    this.pages.setFlags(pfn, PG_workingset);
     this.pages.clearFlags(pfn, PG_active | PG_referenced);
     this.lists.pushHead(this.first + this.listOf(pfn), pfn);
   }
@@ -131,7 +158,7 @@ export class TwoList implements ReplacementPolicy {
     for (let kind = ANON; kind <= FILE; kind++) {
       this.mayDeactivate[kind] =
         this.force ||
-        this.activated[kind] !== this.activatedBefore[kind] ||
+        this.knownActivated(kind) !== this.activatedBefore[kind] ||
         this.inactiveIsLow(kind);
     }
     this.setScanCounts(control);
@@ -182,15 +209,17 @@ export class TwoList implements ReplacementPolicy {
    * Remembers how many returned pages started active: more by next time means a new working set.
    */
   endReclaim(): void {
-    this.activatedBefore.set(this.activated);
+    for (let kind = ANON; kind <= FILE; kind++) {
+      this.activatedBefore[kind] = this.knownActivated(kind);
+    }
     this.force = false;
     this.skippedDeactivate = false;
   }
 
   /** True where inactive pages of a kind are too few to see use of pages in time. */
   inactiveIsLow(kind: number): boolean {
-    const inactive = this.length(2 * kind);
-    const active = this.length(2 * kind + 1);
+    const inactive = this.known(2 * kind);
+    const active = this.known(2 * kind + 1);
     const gib = Math.floor((inactive + active) / 2 ** 18);
     const ratio = gib > 0 ? Math.floor(Math.sqrt(10 * gib)) : 1;
     return inactive * ratio < active;
@@ -221,16 +250,16 @@ export class TwoList implements ReplacementPolicy {
     const kind = (this.pages.flags(pfn) & PG_swapbacked) !== 0 ? ANON : FILE;
     this.refaults[kind]++;
     const distance = ((this.age & AGE_MASK) - ((shadow >> 1) & AGE_MASK)) & AGE_MASK;
-    let workingset = this.length(LRU_ACTIVE_FILE);
-    if (kind === ANON) workingset += this.length(LRU_INACTIVE_FILE);
-    workingset += this.length(LRU_ACTIVE_ANON);
-    if (kind === FILE) workingset += this.length(LRU_INACTIVE_ANON);
+    let workingset = this.known(LRU_ACTIVE_FILE);
+    if (kind === ANON) workingset += this.known(LRU_INACTIVE_FILE);
+    workingset += this.known(LRU_ACTIVE_ANON);
+    if (kind === FILE) workingset += this.known(LRU_INACTIVE_ANON);
     if (distance > workingset) return;
     this.activate(pfn);
     this.activated[kind]++;
     if ((shadow & 1) !== 0) {
       this.pages.setFlags(pfn, PG_workingset);
-      this.noteCost(kind, 1);
+      this.noteCost(kind, SWAP_CLUSTER_MAX);
     }
   }
 
@@ -243,7 +272,7 @@ export class TwoList implements ReplacementPolicy {
     let anon = Math.floor((swappiness * (anonCost + fileCost + 1)) / (anonCost + 1));
     let file = Math.floor(((200 - swappiness) * (anonCost + fileCost + 1)) / (fileCost + 1));
     let denominator = anon + file;
-    const trim = Math.floor(this.length(LRU_INACTIVE_FILE) / 2 ** priority) > 0;
+    const trim = Math.floor(this.known(LRU_INACTIVE_FILE) / 2 ** priority) > 0;
     if (!control.maySwap || (!control.global && swappiness === 0)) {
       anon = 0;
       file = denominator = 1;
@@ -342,7 +371,9 @@ export class TwoList implements ReplacementPolicy {
   private noteCost(kind: number, cost: number): void {
     if (cost === 0) return;
     this.cost[kind] += cost;
-    if (this.cost[ANON] + this.cost[FILE] > Math.floor(this.size / 4)) {
+    let pages = 0;
+    for (let lru = 0; lru < NR_LISTS; lru++) pages += this.known(lru);
+    if (this.cost[ANON] + this.cost[FILE] > Math.floor(pages / 4)) {
       this.cost[ANON] = Math.floor(this.cost[ANON] / 2);
       this.cost[FILE] = Math.floor(this.cost[FILE] / 2);
     }

@@ -185,12 +185,9 @@ describe('the contract of policies that decide by accessed bits', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(5), fc.nat(39)), { maxLength: 200 }), (steps) => {
         const pages = new MemMap(40);
-        const policy = make({
-          pages,
-          lists: PageLists.ofFrames(pages),
-          note: new Uint8Array(40),
-          prng: seeded(7),
-        });
+        const note = new Uint8Array(40);
+        const lists = PageLists.ofFrames(pages);
+        const policy = make({ pages, lists, note, prng: seeded(7) }, 0);
         const control = new Bits();
         const listed = new Set<number>();
         const victims = new Int32Array(8);

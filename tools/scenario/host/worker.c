@@ -200,6 +200,15 @@ static int touch(struct process *p) {
   return run(p, at(code_touch), &regs, NULL);
 }
 
+/* Puts the process into a cgroup; its image and its stack stay charged to where it was. */
+static void join(const char *tasks, pid_t pid) {
+  char text[16];
+  int n = snprintf(text, sizeof text, "%d", pid);
+  int fd = open(tasks, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text, (size_t)n) != n) die(tasks);
+  close(fd);
+}
+
 static void start(const char *image, const char *dir, const char *tasks) {
   nprocs = 0;
   pid_t pid = fork();
@@ -209,11 +218,6 @@ static void start(const char *image, const char *dir, const char *tasks) {
     int fd = open("/dev/null", O_RDWR);
     for (int i = 0; i < 3; i++) dup2(fd, i);
     for (int i = 3; i < 64; i++) close(i);
-    if (strcmp(tasks, "-")) {
-      fd = open(tasks, O_WRONLY);
-      if (fd < 0 || write(fd, "0", 1) != 1) _exit(120);
-      close(fd);
-    }
     if (chdir(dir)) _exit(121);
     umask(0);
     personality(ADDR_NO_RANDOMIZE);
@@ -233,6 +237,7 @@ static void start(const char *image, const char *dir, const char *tasks) {
   adopt(p, pid);
   ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEFORK | PTRACE_O_EXITKILL);
   if (touch(p) != SIGTRAP) die("start");
+  if (strcmp(tasks, "-")) join(tasks, pid);
   printf("ok %d\n", pid);
 }
 
