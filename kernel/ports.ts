@@ -85,14 +85,21 @@ export interface PageAccounting {
   uncharge(pfn: Pfn, order: number): void;
 }
 
+/** The page has to stay; it has to be written first; its frame is free. */
+export const EVICT_KEPT = 0;
+export const EVICT_DIRTY = 1;
+export const EVICT_DONE = 2;
+
 /** How pages leave memory. Implemented by the layer that knows mappings, swap and files. */
 export interface Evictor {
   /**
    * Takes a page out of all page tables, writes it to swap if need be, and frees it. Calls
    * Lru.evicted() for the page that goes, and keeps the shadow where the page can be found.
-   * @returns false where the page has to stay.
+   * @returns EVICT_*
    */
-  evict(pfn: Pfn): boolean;
+  evict(pfn: Pfn): number;
+  /** Writes all dirty pages of files, as reclaim meets nothing else. @returns how many. */
+  writeDirty(): number;
   /** Pages that swap has room for. */
   swapFree(): number;
 }

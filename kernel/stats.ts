@@ -26,6 +26,31 @@ export const PGSTEAL_DIRECT = 21;
 /** Direct reclaims; in /proc/vmstat they are counted by zone. */
 export const ALLOCSTALL = 22;
 export const KSWAPD_WAKE = 23;
+export const NR_VMSCAN_WRITE = 24;
+export const NR_VMSCAN_IMMEDIATE = 25;
+export const NR_DIRTIED = 26;
+export const NR_WRITTEN = 27;
+export const PGSCAN_ANON = 28;
+export const PGSCAN_FILE = 29;
+export const PGSTEAL_ANON = 30;
+export const PGSTEAL_FILE = 31;
+export const PGREFILL = 32;
+export const PGLAZYFREE = 33;
+export const PGLAZYFREED = 34;
+export const SWAP_RA = 35;
+export const SWAP_RA_HIT = 36;
+export const SWPIN_ZERO = 37;
+export const SWPOUT_ZERO = 38;
+export const KSM_SWPIN_COPY = 39;
+export const COW_KSM = 40;
+export const ZSWPIN = 41;
+export const ZSWPOUT = 42;
+export const ZSWPWB = 43;
+export const SLABS_SCANNED = 44;
+export const PGMIGRATE_SUCCESS = 45;
+export const PGMIGRATE_FAIL = 46;
+export const KSWAPD_LOW_HIT = 47;
+export const KSWAPD_HIGH_HIT = 48;
 
 const NAMES: readonly string[] = [
   'pgfault',
@@ -52,6 +77,31 @@ const NAMES: readonly string[] = [
   'pgsteal_direct',
   'allocstall_normal',
   'pageoutrun',
+  'nr_vmscan_write',
+  'nr_vmscan_immediate_reclaim',
+  'nr_dirtied',
+  'nr_written',
+  'pgscan_anon',
+  'pgscan_file',
+  'pgsteal_anon',
+  'pgsteal_file',
+  'pgrefill',
+  'pglazyfree',
+  'pglazyfreed',
+  'swap_ra',
+  'swap_ra_hit',
+  'swpin_zero',
+  'swpout_zero',
+  'ksm_swpin_copy',
+  'cow_ksm',
+  'zswpin',
+  'zswpout',
+  'zswpwb',
+  'slabs_scanned',
+  'pgmigrate_success',
+  'pgmigrate_fail',
+  'kswapd_low_wmark_hit_quickly',
+  'kswapd_high_wmark_hit_quickly',
 ];
 
 // Pages by use, as /proc/meminfo and /proc/vmstat count them (enum node_stat_item).

@@ -137,7 +137,7 @@ function doFetchFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fault
   const first = whole ? head : (pfn as Pfn);
   const count = whole ? 1 << pages.compoundOrder(head) : 1;
   mapRun(vma, pmd, va - (pfn - first) * PAGE_SIZE, first, count, write);
-  if (write) pages.setFlags(head, PG_dirty);
+  if (write) mm.system.writeback.markDirty(head);
   return FAULT_OK;
 }
 

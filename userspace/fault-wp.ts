@@ -8,7 +8,7 @@
 // Source: Linux 6.18 mm/memory.c: do_wp_page(), wp_page_copy(), wp_can_reuse_anon_folio().
 
 import { GFP_HIGHUSER_MOVABLE } from '../kernel/gfp.ts';
-import { PG_anon, PG_anon_exclusive, PG_dirty, PG_ksm, PG_swapcache } from '../kernel/page.ts';
+import { PG_anon, PG_anon_exclusive, PG_ksm, PG_swapcache } from '../kernel/page.ts';
 import { FAULT_OK, FAULT_OOM, type FaultResult } from '../kernel/ports.ts';
 import { _PAGE_ACCESSED, _PAGE_DIRTY, _PAGE_SPECIAL, pteHi, pteLo, ptePfn } from '../kernel/pte.ts';
 import { mm_fault_copy, mm_fault_reuse } from '../kernel/trace.ts';
@@ -30,7 +30,7 @@ export function doWpPage(vma: Vma, pte: number, va: VirtAddr): FaultResult {
   const special = (lo & _PAGE_SPECIAL) !== 0;
   const pfn = ptePfn(lo, words[pte + 1]);
   if ((vma.flags & (VM_SHARED | VM_MAYSHARE)) !== 0) {
-    if (!special) pages.setFlags(pages.head(pfn), PG_dirty);
+    if (!special) vma.mm.system.writeback.markDirty(pfn);
     return reuse(vma, pte, va, pfn);
   }
   if (!special && pages.hasFlags(pfn, PG_anon) && canReuse(vma, pfn)) {

@@ -103,6 +103,8 @@ export function handleUserFault(mm: Mm, va: VirtAddr, errorCode: number): FaultR
     mm.system.inFlight.inode = null;
     if (result === FAULT_OOM && outOfMemory(mm.system, mm)) continue;
     if (result !== FAULT_OK && result !== FAULT_MAJOR) return result;
+    const { writeback } = mm.system;
+    if (writeback.unbalanced || machine.trace.timeNs >= writeback.nextNs) writeback.balance();
     countFault(mm, result === FAULT_MAJOR || (flags & FAULT_TRIED) !== 0);
     return FAULT_OK;
   }

@@ -27,6 +27,8 @@ export class Inode implements PageOwner {
   readonly cache = new PageCache();
   /** What the disk holds of pages that were written back; other pages are zeros there. */
   readonly stored = new Map<number, Int32Array>();
+  /** First index of each cached folio that is dirty (disk files; see writeback.ts). */
+  readonly dirty = new Set<number>();
   /** Pages of shared memory that are swapped out: index -> slot. */
   readonly swapped = new Map<number, number>();
   /** Mappings of the file (i_mmap). */

@@ -6,7 +6,7 @@
 // mm/truncate.c. Contents of disk files that were never written are zeros.
 // Not modelled: the device's time.
 
-import { PG_dirty, PG_readahead, PG_uptodate } from '../kernel/page.ts';
+import { PG_readahead, PG_uptodate } from '../kernel/page.ts';
 import { NR_FILE_PAGES, NR_SHMEM, PGMAJFAULT } from '../kernel/stats.ts';
 import { mm_filemap_delete_from_page_cache } from '../kernel/trace.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
@@ -80,10 +80,12 @@ export function writeFile(
     if (pfn === NO_PFN) return;
     const base = mem.writable(pfn) * 4;
     mem.bytes.fill(byte, base + (at % PAGE_SIZE), base + (at % PAGE_SIZE) + stop - at);
+    pages.setFlags(pages.head(pfn), PG_uptodate);
     pages.clearFlags(pages.head(pfn), PG_readahead); // the same bit as PG_reclaim
-    pages.setFlags(pages.head(pfn), PG_dirty | PG_uptodate);
+    system.writeback.markDirty(pfn);
     at = stop;
   }
+  system.writeback.balance();
 }
 
 /**
@@ -192,10 +194,11 @@ function dropPages(system: System, inode: Inode, first: number, end: number): vo
   }
   const { pages, rmap, stat, trace } = system.machine;
   for (const index of inode.cache.indexes(first, end)) {
+    system.writeback.markClean(inode, inode.cache.get(index));
     const pfn = inode.cache.remove(index);
     stat.node[NR_FILE_PAGES]--;
     if (inode.kind === 'shmem') stat.node[NR_SHMEM]--;
-    pages.clearFlags(pages.head(pfn), PG_dirty | PG_readahead);
+    pages.clearFlags(pages.head(pfn), PG_readahead);
     if (trace.on) trace.emit(mm_filemap_delete_from_page_cache, inode.id, index, pfn);
     rmap.put(pfn);
   }

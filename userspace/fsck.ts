@@ -17,6 +17,7 @@ import {
   swapType,
 } from '../kernel/pte.ts';
 import { HPAGE_PMD_NR, PAGE_SIZE, PMD_SIZE, TASK_SIZE, alignDown, hex } from '../kernel/types.ts';
+import { NR_FILE_DIRTY } from '../kernel/stats.ts';
 import type { Inode } from './file.ts';
 import type { Mm } from './mm.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS, rssName } from './rss.ts';
@@ -43,7 +44,18 @@ export function fsckSystem(system: System): void {
   for (const mm of system.mms) {
     for (const vma of mm.vmas) if (vma.file !== null) inodes.add(vma.file.inode);
   }
-  for (const inode of inodes) inode.cache.check(system.machine.pages, inode.id);
+  let dirty = 0;
+  for (const inode of inodes) {
+    inode.cache.check(system.machine.pages, inode.id);
+    if (inode.kind === 'disk') system.writeback.check(inode);
+  }
+  for (const inode of system.writeback.files.keys()) {
+    for (const index of inode.dirty) {
+      dirty += 1 << system.machine.pages.compoundOrder(inode.cache.get(index));
+    }
+  }
+  const counted = system.machine.stat.node[NR_FILE_DIRTY];
+  assert(dirty === counted, `dirty pages: ${counted} counted, ${dirty} found`);
   checkCounts(system, found, inodes);
 }
 

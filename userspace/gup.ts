@@ -9,7 +9,6 @@ import { ENOMEM, SysError } from '../kernel/errors.ts';
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import { FAULT_OK, PF_WRITE, type FaultResult } from '../kernel/ports.ts';
 import { _PAGE_DIRTY, _PAGE_PRESENT, _PAGE_RW, _PAGE_SPECIAL, ptePfn } from '../kernel/pte.ts';
-import { PG_dirty } from '../kernel/page.ts';
 import { PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
 import { countFault, handleMmFault } from './fault.ts';
 import { FAULT_AGAIN, FAULT_MAJOR, FAULT_RETRY, FAULT_TRIED } from './fault-flags.ts';
@@ -38,13 +37,13 @@ export function isPagePresent(mm: Mm, va: number, write: boolean): boolean {
 
 /** The kernel is to write the page: it is dirty, if its entry does not say so (FOLL_TOUCH). */
 export function touchForWrite(mm: Mm, va: number): void {
-  const { mem, pages } = mm.system.machine;
+  const { mem } = mm.system.machine;
   const pmd = mm.pgt.pmdAt(va);
   const entry = pmd === NO_ENTRY || mm.pgt.isHuge(pmd) ? NO_ENTRY : mm.pgt.pteIn(pmd, va);
   if (entry === NO_ENTRY) return;
   const lo = mem.words[entry];
   if ((lo & (_PAGE_DIRTY | _PAGE_SPECIAL)) !== 0) return;
-  pages.setFlags(pages.head(ptePfn(lo, mem.words[entry + 1])), PG_dirty);
+  mm.system.writeback.markDirty(ptePfn(lo, mem.words[entry + 1]));
 }
 
 /**

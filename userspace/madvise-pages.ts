@@ -10,6 +10,7 @@ import {
   PG_swapcache,
   PG_unevictable,
 } from '../kernel/page.ts';
+import { EVICT_DONE } from '../kernel/ports.ts';
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import {
   MAX_SWAPFILES,
@@ -182,7 +183,7 @@ export function pageOut(vma: Vma, start: number, end: number): void {
       const page = (pfn + i) as Pfn;
       if (pages.mapcount(page) !== 1) continue;
       lru.remove(page);
-      if (!reclaimPage(system, page, false)) lru.add(page);
+      if (reclaimPage(system, page) !== EVICT_DONE) lru.add(page);
     }
   }
 }

@@ -2,11 +2,9 @@
 // Source: Linux 6.18 mm/msync.c, mm/mincore.c.
 
 import { EBUSY, EINVAL, ENOMEM, SysError } from '../kernel/errors.ts';
-import { PG_dirty, PG_uptodate } from '../kernel/page.ts';
+import { PG_uptodate } from '../kernel/page.ts';
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import {
-  _PAGE_DIRTY,
-  _PAGE_RW,
   pteNone,
   ptePfnAny,
   ptePresent,
@@ -16,11 +14,9 @@ import {
   SWP_PTE_MARKER,
 } from '../kernel/pte.ts';
 import { NO_PFN, PAGE_SIZE, TASK_SIZE, pageAlign, pageUp } from '../kernel/types.ts';
-import type { Inode } from './file.ts';
 import type { Mm } from './mm.ts';
 import { MS_ASYNC, MS_INVALIDATE, MS_SYNC } from './mman.ts';
 import { VM_LOCKED, VM_SHARED, type Vma } from './vma.ts';
-import { writePage } from './writeback.ts';
 
 /** msync(2). @throws SysError EINVAL, ENOMEM, EBUSY */
 export function doMsync(mm: Mm, start: number, length: number, flags: number): void {
@@ -44,43 +40,12 @@ export function doMsync(mm: Mm, start: number, length: number, flags: number): v
     const stop = Math.min(end, vma.end);
     const { file } = vma;
     if ((flags & MS_SYNC) !== 0 && file !== null && (vma.flags & VM_SHARED) !== 0) {
-      writeBack(file.inode, vma.indexOf(at), vma.indexOf(stop - 1) + 1);
+      mm.system.writeback.writeRange(file.inode, vma.indexOf(at), vma.indexOf(stop - 1) + 1);
     }
     at = vma.end;
     if (at >= end) break;
   }
   if (hole) throw new SysError(ENOMEM);
-}
-
-/** Writes dirty pages of a disk file: they are clean and write-protected everywhere afterwards. */
-function writeBack(inode: Inode, first: number, end: number): void {
-  if (inode.kind !== 'disk') return;
-  for (const vma of inode.mappings) {
-    if ((vma.flags & VM_SHARED) === 0) continue;
-    const { mm } = vma;
-    const { words } = mm.system.machine.mem;
-    for (const index of inode.cache.indexes(Math.max(first, vma.pgoff), end)) {
-      if (index >= vma.pgoff + vma.pages) break;
-      const pte = mm.pgt.pteAt(vma.start + (index - vma.pgoff) * PAGE_SIZE);
-      if (pte === NO_ENTRY || !ptePresent(words[pte])) continue;
-      if ((words[pte] & _PAGE_DIRTY) !== 0) {
-        const pfn = ptePfnAny(words[pte], words[pte + 1]);
-        mm.system.machine.pages.setFlags(mm.system.machine.pages.head(pfn), PG_dirty);
-      }
-      words[pte] &= ~(_PAGE_DIRTY | _PAGE_RW);
-    }
-    mm.system.flushTlbSpace(mm);
-  }
-  const any = inode.mappings[0] as Vma | undefined;
-  if (any === undefined) return;
-  const { system } = any.mm;
-  const { pages } = system.machine;
-  const indexes = inode.cache.indexes(first, end);
-  for (const index of indexes) {
-    const pfn = inode.cache.get(index);
-    if (pages.hasFlags(pages.head(pfn), PG_dirty)) writePage(system, inode, index, pfn);
-  }
-  for (const index of indexes) pages.clearFlags(pages.head(inode.cache.get(index)), PG_dirty);
 }
 
 /** mincore(2): `1` for each page that is resident, `0` else. @throws SysError EINVAL, ENOMEM */

@@ -221,6 +221,9 @@ function vmstatValues(system: System): Map<string, number> {
   const use = memoryUse(system);
   const locked = stat.node[NR_MLOCK];
   for (const [name, n] of system.machine.lru.counters()) values.set(name, n);
+  const { background, limit } = system.writeback.limits();
+  values.set('nr_dirty_threshold', limit);
+  values.set('nr_dirty_background_threshold', background);
   values.set('nr_unevictable', locked);
   values.set('nr_mlock', locked);
   values.set('nr_slab_reclaimable', slab.reclaimablePages);
@@ -230,8 +233,8 @@ function vmstatValues(system: System): Map<string, number> {
   values.set('nr_swapcached', swapCached(system));
   values.set('compact_migrate_scanned', compaction.migrateScanned);
   values.set('compact_free_scanned', compaction.freeScanned);
-  values.set('pgmigrate_success', compaction.pagesMigrated);
-  values.set('pgmigrate_fail', compaction.migrateFailed);
+  add('pgmigrate_success', compaction.pagesMigrated);
+  add('pgmigrate_fail', compaction.migrateFailed);
   return values;
 }
 

@@ -24,6 +24,7 @@ import { Files, Task } from './process.ts';
 import type { SwapPort } from './swap-port.ts';
 import { VM_ACCOUNT } from './vma.ts';
 import { reclaimPage } from './unmap.ts';
+import { Writeback } from './writeback.ts';
 import { zapRange } from './zap.ts';
 
 /** Settings, named as under /proc/sys/vm and /sys/kernel/mm. */
@@ -78,6 +79,7 @@ export class System {
   /** The kernel's own objects of tasks, spaces and mappings. */
   readonly objects: KernelObjects;
   readonly fault = new FaultInfo();
+  readonly writeback: Writeback;
   readonly mms = new Set<Mm>();
   readonly tasks = new Map<number, Task>();
   /** Files by path. */
@@ -109,6 +111,7 @@ export class System {
     this.config = config;
     this.machine = new Machine(config);
     this.objects = new KernelObjects(this.machine);
+    this.writeback = new Writeback(this);
     this.machine.compaction.migrator = new PageMigration(this);
     this.sysctl = { ...DEFAULT_SYSCTL, ...config.sysctl };
     this.zeroPfn = this.kernelPage(PG_reserved | PG_zero);
@@ -117,6 +120,7 @@ export class System {
     this.machine.reclaim.evictor = {
       evict: (pfn) => reclaimPage(this, pfn),
       swapFree: () => this.swap?.available ?? 0,
+      writeDirty: () => this.writeback.flush(),
     };
   }
 

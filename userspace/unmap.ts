@@ -3,7 +3,7 @@
 //     tryToUnmap     each entry becomes a swap entry (anonymous), or empty (a file's page, or
 //                    anonymous memory that was given up by MADV_FREE and not written since)
 //     reclaimPage    unmap, then: swap it out, drop it from its file's cache, or leave it there
-//                    because it is dirty
+//                    because it is dirty, marked for when the flusher (writeback.ts) has written it
 //
 // Source: Linux 6.18 mm/rmap.c: try_to_unmap_one(); mm/vmscan.c: shrink_folio_list(),
 // __remove_mapping().
@@ -18,8 +18,9 @@ import {
   PG_swapcache,
   type MemMap,
 } from '../kernel/page.ts';
+import { EVICT_DIRTY, EVICT_DONE, EVICT_KEPT } from '../kernel/ports.ts';
 import { SWP_EXCLUSIVE, _PAGE_DIRTY, swapHi, swapLo } from '../kernel/pte.ts';
-import { NR_FILE_PAGES, NR_SHMEM } from '../kernel/stats.ts';
+import { NR_FILE_PAGES, NR_SHMEM, NR_VMSCAN_IMMEDIATE } from '../kernel/stats.ts';
 import { NO_SLOT } from '../kernel/swap.ts';
 import { NO_PFN, type Pfn } from '../kernel/types.ts';
 import { Inode } from './file.ts';
@@ -28,7 +29,6 @@ import { MM_SWAPENTS } from './rss.ts';
 import { splitFolio } from './split-folio.ts';
 import type { System } from './system.ts';
 import { VM_LOCKED } from './vma.ts';
-import { writePage } from './writeback.ts';
 import { rssKind } from './zap.ts';
 
 /**
@@ -62,7 +62,9 @@ function tryToUnmap(system: System, pfn: Pfn, slot: number): boolean {
       pages.clearFlags(pfn, PG_anon_exclusive);
       system.swap?.dup(0, slot);
       mm.rss[MM_SWAPENTS]++;
-    } else if ((lo & _PAGE_DIRTY) !== 0) pages.setFlags(pfn, PG_dirty);
+    } else if ((lo & _PAGE_DIRTY) !== 0 && (flags & PG_anon) === 0) {
+      system.writeback.markDirty(pfn);
+    }
     rmap.remove(pfn);
     system.flushTlbPage(mm, va);
     return true;
@@ -75,25 +77,27 @@ function tryToUnmap(system: System, pfn: Pfn, slot: number): boolean {
 /**
  * Reclaims a page that is mapped, or only cached; it is on no LRU list. A compound page of a file
  * goes as a whole, an anonymous one is split first, and its first page goes.
- * @param writes a disk file's dirty page is written, so that it can go next time.
- * @returns true where its frame is free now.
+ * @returns EVICT_*
  */
-export function reclaimPage(system: System, pfn: Pfn, writes = true): boolean {
+export function reclaimPage(system: System, pfn: Pfn): number {
   const { lru, pages, rmap } = system.machine;
-  if (pages.head(pfn) !== pfn) return false;
+  if (pages.head(pfn) !== pfn) return EVICT_KEPT;
   if (pages.compoundOrder(pfn) > 0) {
-    if (pages.hasFlags(pfn, PG_mlocked)) return false;
+    if (pages.hasFlags(pfn, PG_mlocked)) return EVICT_KEPT;
     if (!pages.hasFlags(pfn, PG_anon)) return reclaimFolio(system, pfn);
-    if (!splitFolio(system, pfn, true)) return false;
-    if (pages.refcount(pfn) === 0) return true; // nothing but zeros
+    if (!splitFolio(system, pfn, true)) return EVICT_KEPT;
+    if (pages.refcount(pfn) === 0) return EVICT_DONE; // nothing but zeros
     lru.remove(pfn);
   }
   const flags = pages.flags(pfn);
-  if ((flags & PG_mlocked) !== 0 || isPinned(pages, pfn)) return false;
-  if ((flags & (PG_anon | PG_swapcache)) === PG_swapcache) {
-    return system.swap?.dropCached(pfn) ?? false;
-  }
-  if ((flags & PG_anon) === 0) return reclaimCached(system, pfn, writes);
+  if ((flags & PG_mlocked) !== 0 || isPinned(pages, pfn)) return EVICT_KEPT;
+  if ((flags & PG_anon) === 0 && (flags & PG_swapcache) === 0) return reclaimCached(system, pfn);
+  return reclaimAnon(system, pfn, flags) ? EVICT_DONE : EVICT_KEPT;
+}
+
+function reclaimAnon(system: System, pfn: Pfn, flags: number): boolean {
+  const { rmap } = system.machine;
+  if ((flags & PG_anon) === 0) return system.swap?.dropCached(pfn) ?? false;
   if ((flags & PG_swapbacked) === 0) return reclaimLazy(system, pfn);
   const slot = system.swap?.reserve(pfn) ?? NO_SLOT;
   if (slot === NO_SLOT) return false;
@@ -124,35 +128,23 @@ function reclaimLazy(system: System, pfn: Pfn): boolean {
   return gone;
 }
 
-/**
- * Drops a clean compound page from its file's cache; a dirty one is written, and goes next time.
- */
-function reclaimFolio(system: System, head: Pfn): boolean {
+/** Drops a clean compound page from its file's cache. */
+function reclaimFolio(system: System, head: Pfn): number {
   const { lru, pages, rmap, stat } = system.machine;
   const inode = rmap.owners.get(pages.owner(head));
-  if (!(inode instanceof Inode) || inode.kind !== 'disk') return false;
+  if (!(inode instanceof Inode) || inode.kind !== 'disk') return EVICT_KEPT;
   const nr = 1 << pages.compoundOrder(head);
   const first = pages.index(head) >>> 0;
   let mapped = 0;
   for (let i = 0; i < nr; i++) {
-    if (inode.cache.get(first + i) !== head + i) return false;
+    if (inode.cache.get(first + i) !== head + i) return EVICT_KEPT;
     mapped += pages.mapcount(head + i);
   }
-  if (pages.entireMapcount(head) > 0 || pages.refcount(head) !== mapped + nr) return false;
-  let dirty = pages.hasFlags(head, PG_dirty);
+  if (pages.entireMapcount(head) > 0 || pages.refcount(head) !== mapped + nr) return EVICT_KEPT;
   for (let i = 0; i < nr; i++) {
-    const gone = tryToUnmap(system, (head + i) as Pfn, NO_SLOT);
-    dirty ||= pages.hasFlags(head + i, PG_dirty);
-    if (dirty) pages.setFlags(head, PG_dirty); // a folio is dirty as a whole
-    if (!gone) return false;
+    if (!tryToUnmap(system, (head + i) as Pfn, NO_SLOT)) return EVICT_KEPT;
   }
-  if (dirty) {
-    for (let i = 0; i < nr; i++) {
-      writePage(system, inode, first + i, (head + i) as Pfn);
-      pages.clearFlags(head + i, PG_dirty);
-    }
-    return false;
-  }
+  if (pages.hasFlags(head, PG_dirty)) return leaveDirty(system, head);
   const shadow = lru.evicted(head);
   for (let i = 0; i < nr; i++) {
     inode.cache.remove(first + i);
@@ -160,31 +152,34 @@ function reclaimFolio(system: System, head: Pfn): boolean {
     rmap.put((head + i) as Pfn);
   }
   stat.node[NR_FILE_PAGES] -= nr;
-  return true;
+  return EVICT_DONE;
 }
 
-function reclaimCached(system: System, pfn: Pfn, writes: boolean): boolean {
+/** A disk file's dirty pages are the flusher's. The mark says to move the page when written. */
+function leaveDirty(system: System, head: Pfn): number {
+  const { pages, stat } = system.machine;
+  stat.counts[NR_VMSCAN_IMMEDIATE]++;
+  pages.setFlags(head, PG_readahead); // the same bit as PG_reclaim
+  return EVICT_DIRTY;
+}
+
+function reclaimCached(system: System, pfn: Pfn): number {
   const { lru, pages, rmap, stat } = system.machine;
   const inode = rmap.owners.get(pages.owner(pfn));
-  if (!(inode instanceof Inode)) return false;
+  if (!(inode instanceof Inode)) return EVICT_KEPT;
   const index = pages.index(pfn) >>> 0;
-  if (inode.cache.get(index) !== pfn) return false;
-  if (!tryToUnmap(system, pfn, NO_SLOT)) return false;
+  if (inode.cache.get(index) !== pfn) return EVICT_KEPT;
+  if (!tryToUnmap(system, pfn, NO_SLOT)) return EVICT_KEPT;
   const shmem = inode.kind === 'shmem';
   const dirty = pages.hasFlags(pfn, PG_dirty);
-  if (dirty) {
-    // A disk file's pages are the flusher's: it writes now, and the page goes next time.
-    if (!shmem && writes) writePage(system, inode, index, pfn);
-    // PG_reclaim, which it gets until it is written, is the same bit as PG_readahead.
-    if (!shmem && !writes) pages.setFlags(pfn, PG_readahead);
-    if (!shmem || system.swap?.shmemOut(inode, index, pfn) !== true) return false;
-  }
-  if (pages.refcount(pfn) !== 1) return false;
+  if (dirty && !shmem) return leaveDirty(system, pfn);
+  if (dirty && system.swap?.shmemOut(inode, index, pfn) !== true) return EVICT_KEPT;
+  if (pages.refcount(pfn) !== 1) return EVICT_KEPT;
   inode.cache.remove(index);
   if (!dirty) inode.cache.setShadow(index, lru.evicted(pfn));
   stat.node[NR_FILE_PAGES]--;
   if (shmem) stat.node[NR_SHMEM]--;
   pages.clearFlags(pfn, PG_dirty);
   rmap.put(pfn);
-  return inode.cache.get(index) === NO_PFN;
+  return inode.cache.get(index) === NO_PFN ? EVICT_DONE : EVICT_KEPT;
 }

@@ -20,7 +20,6 @@ import {
   swapType,
 } from '../kernel/pte.ts';
 import { PMD_SIZE, alignDown } from '../kernel/types.ts';
-import { PG_dirty } from '../kernel/page.ts';
 import { splitHugePmd, zapHugePmd } from './huge.ts';
 import { munlockMapped } from './mlock-pages.ts';
 import type { Mm } from './mm.ts';
@@ -91,7 +90,7 @@ function zapPtes(vma: Vma, pmd: number, start: number, end: number, options: num
     }
     words[at] = words[at + 1] = 0;
     mm.rss[rssKind(flags)]--;
-    if ((flags & PG_anon) === 0 && (lo & _PAGE_DIRTY) !== 0) pages.setFlags(pfn, PG_dirty);
+    if ((flags & PG_anon) === 0 && (lo & _PAGE_DIRTY) !== 0) mm.system.writeback.markDirty(pfn);
     munlockMapped(vma, pfn);
     rmap.remove(pfn);
     if ((flags & PG_swapcache) !== 0) mm.system.swap?.unmapped(pfn);

@@ -152,6 +152,13 @@ export class Lru {
     else this.pages.setFlags(pfn, PG_referenced);
   }
 
+  /** The page was written after reclaim met it dirty: it goes first (folio_rotate_reclaimable()). */
+  rotate(pfn: number): void {
+    if (!this.pages.hasFlags(pfn, PG_lru)) return;
+    const policy = this.policyOf(pfn);
+    if (policy instanceof TwoList) policy.rotate(pfn);
+  }
+
   /** The page is not needed soon (MADV_COLD). */
   deactivate(pfn: number): void {
     if (!this.pages.hasFlags(pfn, PG_lru)) return;

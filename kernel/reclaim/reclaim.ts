@@ -14,14 +14,22 @@
 // shrink_folio_list(), try_to_free_mem_cgroup_pages(). Not modelled: throttling, demotion.
 
 import type { MemGroup } from '../memcg.ts';
-import { PG_lru, PG_mlocked, type MemMap } from '../page.ts';
+import {
+  PG_anon,
+  PG_dirty,
+  PG_lru,
+  PG_mlocked,
+  PG_swapbacked,
+  type MemMap,
+} from '../page.ts';
 import { PAGE_IO_NS, Psi, SCAN_NS } from '../psi.ts';
-import type { Evictor, MemoryPressure } from '../ports.ts';
+import { EVICT_DIRTY, EVICT_DONE, type Evictor, type MemoryPressure } from '../ports.ts';
 import type { Rmap } from '../rmap.ts';
 import type { VmStat } from '../stats.ts';
 import {
   PGSCAN_DIRECT,
   PGSCAN_KSWAPD,
+  PGSTEAL_ANON,
   PGSTEAL_DIRECT,
   PGSTEAL_KSWAPD,
   ALLOCSTALL,
@@ -88,8 +96,16 @@ class Control implements ScanControl {
     return used | code;
   }
 
-  isDirty(): boolean {
-    return false;
+  /** Pages that the policy asked this of, and those that were dirty, since shrinkPool() reset it. */
+  looked = 0;
+  dirty = 0;
+
+  isDirty(pfn: number): boolean {
+    this.looked++;
+    const flags = this.context.pages.flags(pfn);
+    const dirty = (flags & (PG_dirty | PG_swapbacked | PG_anon)) === PG_dirty;
+    if (dirty) this.dirty++;
+    return dirty;
   }
 }
 
@@ -221,28 +237,43 @@ export class Reclaim implements MemoryPressure {
   }
 
   private shrinkPool({ policy, node }: Pool, evictor: Evictor): number {
-    const { pages, trace } = this.context;
+    const { pages, stat, trace } = this.context;
     const { control, victims } = this;
     let freed = 0;
     policy.begin(control);
     for (;;) {
+      control.looked = control.dirty = 0;
       const n = policy.pick(victims, control);
       if (n < 0) break;
       for (let i = 0; i < n; i++) pages.clearFlags(victims[i], PG_lru);
       let gone = 0;
+      let left = 0;
       for (let i = 0; i < n; i++) {
         const pfn = victims[i] as Pfn;
-        if (evictor.evict(pfn)) gone++;
-        else if (!pages.hasFlags(pfn, PG_mlocked)) {
+        const file = pages.hasFlags(pfn, PG_swapbacked) ? 0 : 1;
+        const nr = 1 << pages.compoundOrder(pfn);
+        const result = evictor.evict(pfn);
+        if (result === EVICT_DIRTY) left++;
+        if (result === EVICT_DONE) {
+          gone += nr;
+          stat.counts[PGSTEAL_ANON + file] += nr;
+        } else if (!pages.hasFlags(pfn, PG_mlocked)) {
           policy.onKeep(pfn);
           pages.setFlags(pfn, PG_lru);
         }
       }
       freed += gone;
-      this.scanned += n;
-      if (trace.on) trace.emit(mm_vmscan_lru_shrink_inactive, node, n, gone);
+      const looked = Math.max(n, control.looked);
+      this.scanned += looked;
+      this.wakeFlusher(evictor, looked, Math.max(left, control.dirty));
+      if (trace.on) trace.emit(mm_vmscan_lru_shrink_inactive, node, looked, gone);
     }
     return freed;
+  }
+
+  /** All that was looked at is dirty: the flusher writes, and reclaim waits for it. */
+  private wakeFlusher(evictor: Evictor, looked: number, dirty: number): void {
+    if (dirty > 0 && dirty === looked) evictor.writeDirty();
   }
 
   /** Slab caches give up their share of a round: 4 objects in 2^priority, halved by seeks. */

@@ -67,6 +67,8 @@ export class TwoList implements ReplacementPolicy {
    */
   deactivations = 0;
   activations = 0;
+  /** Pages that were written and moved to the tail (pgrotated). */
+  rotated = 0;
   /** Pages that were looked at on inactive lists (pgscan). */
   scanned = 0;
   private readonly pages: MemMap;
@@ -152,6 +154,14 @@ export class TwoList implements ReplacementPolicy {
     this.pages.setFlags(pfn, PG_workingset);
     this.pages.clearFlags(pfn, PG_active | PG_referenced);
     this.lists.pushHead(this.first + this.listOf(pfn), pfn);
+  }
+
+  /** Moves a page that was written out to the tail of its inactive list. */
+  rotate(pfn: number): void {
+    this.onRemove(pfn);
+    this.pages.clearFlags(pfn, PG_active);
+    this.lists.pushTail(this.first + this.listOf(pfn), pfn);
+    this.rotated++;
   }
 
   begin(control: ScanControl): void {
@@ -318,6 +328,7 @@ export class TwoList implements ReplacementPolicy {
     for (; seen < n && seen < size; seen++) {
       const pfn = lists.tail[list];
       lists.remove(list, pfn);
+      control.isDirty(pfn);
       const used = control.wasUsed(pfn);
       const entries = used & ~USED_EXEC;
       const noted = pages.hasFlags(pfn, PG_referenced);
