@@ -6,7 +6,6 @@ import { PG_uptodate } from '../kernel/page.ts';
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import {
   pteNone,
-  ptePfnAny,
   ptePresent,
   swapOffset,
   swapType,

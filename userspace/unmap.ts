@@ -80,7 +80,7 @@ function tryToUnmap(system: System, pfn: Pfn, slot: number): boolean {
  * @returns EVICT_*
  */
 export function reclaimPage(system: System, pfn: Pfn): number {
-  const { lru, pages, rmap } = system.machine;
+  const { lru, pages } = system.machine;
   if (pages.head(pfn) !== pfn) return EVICT_KEPT;
   if (pages.compoundOrder(pfn) > 0) {
     if (pages.hasFlags(pfn, PG_mlocked)) return EVICT_KEPT;

@@ -12,7 +12,6 @@ import { MemMap, PAGE_RECORD } from '../page.ts';
 import type { Prng } from '../prng.ts';
 import type {
   MakePolicy,
-  PolicyContext,
   References,
   ReplacementPolicy,
   ScanControl,

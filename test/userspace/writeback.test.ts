@@ -49,7 +49,7 @@ describe('dirty pages', () => {
     expect(node[NR_FILE_DIRTY]).toBe(17);
     trace.timeNs += 5e9;
     store(task, 17, 1);
-    expect(system.machine.stat.counts[NR_WRITTEN]).toBe(17);
+    expect(system.machine.stat.counts[NR_WRITTEN]).toBeGreaterThanOrEqual(17);
     expect(node[NR_FILE_DIRTY]).toBe(1); // the one that came just now
     fsckSystem(system);
   });
