@@ -10,14 +10,7 @@ import { assert } from '../errors.ts';
 import { PageLists } from '../list.ts';
 import { MemMap, PAGE_RECORD } from '../page.ts';
 import type { Prng } from '../prng.ts';
-import type {
-  MakePolicy,
-  References,
-  ReplacementPolicy,
-  ScanControl,
-} from './policy.ts';
-
-
+import type { MakePolicy, References, ReplacementPolicy, ScanControl } from './policy.ts';
 
 /** What a policy asks of the frames of a reference string: the bits are REF_READ, REF_WRITE. */
 class FrameBits implements ScanControl {

@@ -15,7 +15,7 @@ import { RandomPolicy } from './random.ts';
 import { s3Fifo } from './s3-fifo.ts';
 import { SecondChance } from './second-chance.ts';
 import { sieve } from './sieve.ts';
-import { TwoList } from './two-list.ts';
+import { makeTwoList } from './two-list.ts';
 import { twoQueue } from './two-queue.ts';
 
 export interface PolicyRow {
@@ -55,7 +55,7 @@ export const POLICIES: readonly PolicyRow[] = [
   byReference('s3-fifo', 'three FIFO queues', s3Fifo),
   byReference('sieve', 'a queue and a sifting hand', sieve),
   byBits('mglru', "generations, Linux's multi-gen LRU", (c) => new MgLru(c)),
-  byBits('two-list', "Linux's active and inactive lists", (c, group) => new TwoList(c, group === 0)),
+  byBits('two-list', "Linux's active and inactive lists", makeTwoList),
   byReference('opt', 'knows the future: the lower bound', opt),
   byBits('random', 'any page', (c) => new RandomPolicy(c)),
 ];

@@ -24,7 +24,7 @@ import {
 } from '../page.ts';
 import type { Prng } from '../prng.ts';
 import type { MakePolicy, PolicyContext, ReplacementPolicy } from './policy.ts';
-import { TwoList } from './two-list.ts';
+import { TwoList, makeTwoList } from './two-list.ts';
 
 /** A pool of pages that compete for frames. */
 export interface Pool {
@@ -32,9 +32,6 @@ export interface Pool {
   readonly group: number;
   readonly policy: ReplacementPolicy;
 }
-
-/** Linux's own choice. */
-const makeTwoList: MakePolicy = (context, group) => new TwoList(context, group === 0);
 
 /** Time between two updates of the groups' figures (mm/memcontrol.c FLUSH_TIME). */
 const FLUSH_NS = 2e9;

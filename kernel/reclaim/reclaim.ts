@@ -14,14 +14,7 @@
 // shrink_folio_list(), try_to_free_mem_cgroup_pages(). Not modelled: throttling, demotion.
 
 import type { MemGroup } from '../memcg.ts';
-import {
-  PG_anon,
-  PG_dirty,
-  PG_lru,
-  PG_mlocked,
-  PG_swapbacked,
-  type MemMap,
-} from '../page.ts';
+import { PG_anon, PG_dirty, PG_lru, PG_mlocked, PG_swapbacked, type MemMap } from '../page.ts';
 import { PAGE_IO_NS, Psi, SCAN_NS } from '../psi.ts';
 import { EVICT_DIRTY, EVICT_DONE, type Evictor, type MemoryPressure } from '../ports.ts';
 import type { Rmap } from '../rmap.ts';

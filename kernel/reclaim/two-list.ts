@@ -390,3 +390,8 @@ export class TwoList implements ReplacementPolicy {
     }
   }
 }
+
+/** Linux's own choice: the figures of a memory group's lists lag, those of the root's do not. */
+export function makeTwoList(context: PolicyContext, group: number): TwoList {
+  return new TwoList(context, group === 0);
+}
