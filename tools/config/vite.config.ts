@@ -6,7 +6,6 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const outDir = `${root}dist/site`;
 
 /** What the page offers besides tools/examples. */
 const OTHERS = [
@@ -24,7 +23,7 @@ const OTHERS = [
 /** The page offers the package's examples: they lie beside it. */
 const examples: Plugin = {
   name: 'examples',
-  closeBundle() {
+  writeBundle({ dir: outDir = '' }) {
     cpSync(`${root}tools/examples`, `${outDir}/examples`, {
       recursive: true,
       filter: (path) => !/\.(end|counts)\.json(\.gz)?$|\.lackey\.gz$/.test(path),
@@ -40,7 +39,12 @@ export default defineConfig({
   publicDir: false,
   logLevel: 'warn',
   plugins: [examples],
-  build: { outDir, emptyOutDir: true, target: 'es2022', chunkSizeWarningLimit: 900 },
+  build: {
+    outDir: `${root}dist/site`,
+    emptyOutDir: true,
+    target: 'es2022',
+    chunkSizeWarningLimit: 900,
+  },
   // no development runtime: JSX is preact's calls
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   worker: { format: 'es' },

@@ -2,7 +2,7 @@
 
 import { render } from 'preact';
 import { App } from './app.tsx';
-import { start } from './model.ts';
+import { engine, start } from './model.ts';
 import './style/theme.css';
 import './style/layout.css';
 import './style/chrome.css';
@@ -16,3 +16,6 @@ if (root !== null) {
   render(<App />, root);
   void start();
 }
+
+// For the browser's console: the emulator behind the page, to be asked what no view shows.
+Object.assign(window, { pagewalk: engine });

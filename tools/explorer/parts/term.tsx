@@ -8,15 +8,25 @@ import { glossary } from '../glossary.ts';
 export function Term(props: { id: string; children?: ComponentChildren }): VNode | null {
   const entry = glossary[props.id];
   if (entry === undefined) return props.children === undefined ? null : <>{props.children}</>;
+  const open = (): void => {
+    explained.value = props.id;
+  };
+  if (props.children !== undefined) {
+    return (
+      <button type="button" class="term" title={entry.text} onClick={open}>
+        {props.children}
+      </button>
+    );
+  }
   return (
     <button
       type="button"
-      class={props.children === undefined ? 'term term-mark' : 'term'}
+      class="term term-mark"
       title={entry.text}
       aria-label={`What is ${entry.name}?`}
-      onClick={() => (explained.value = props.id)}
+      onClick={open}
     >
-      {props.children ?? '?'}
+      ?
     </button>
   );
 }

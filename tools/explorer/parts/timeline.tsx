@@ -39,7 +39,7 @@ export function TimelineBar(): VNode {
   };
   const column = t === undefined ? 0 : Math.min(t.counters.resident.length - 1, at / t.perColumn);
   return (
-    <div class="time" role="group" aria-label="Timeline">
+    <footer class="time" aria-label="Timeline">
       <div class="time-text">
         <span class="time-step mono">
           {s === undefined ? '' : s.position === 0 ? 'before the first step' : s.done}
@@ -85,7 +85,7 @@ export function TimelineBar(): VNode {
         <canvas ref={canvas} style={{ height: `${HEIGHT}px` }} aria-hidden="true" />
         <span class="time-mark" style={{ left: `${(100 * at) / length}%` }} />
       </div>
-    </div>
+    </footer>
   );
 }
 
