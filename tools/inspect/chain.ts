@@ -152,8 +152,7 @@ function tableLinks(p: SubjectProcess, entries: readonly EntryInfo[]): ChainLink
     select: { kind: 'frame', pfn: root, offset: 0 },
   };
   const rows = entries.map((entry): ChainLink => {
-    const facts: ChainFact[] = [{ label: 'at', value: hexText(entry.physical) }];
-    if (entry.says !== '') facts.push({ label: '', value: entry.says });
+    const facts = entry.says === '' ? [] : [{ label: '', value: entry.says }];
     return {
       kind: 'entry',
       term: 'pte',

@@ -123,7 +123,7 @@ test('blocks in use are those that a pool counts', () => {
   }
 });
 
-test('a page that was swapped out is found from its slot, and its slot from its address', async () => {
+test('a swapped page is found from its slot, and its slot from its address', async () => {
   const file = new URL('../../scenarios/swap-out-and-in.scn', import.meta.url);
   const session = await openSession('swap.scn', readFileSync(file));
   let swapped = -1;

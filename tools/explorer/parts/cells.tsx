@@ -3,7 +3,7 @@
 
 import { useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { dark } from '../theme.ts';
 
 export interface CellsProps {
@@ -18,6 +18,8 @@ export interface CellsProps {
   readonly selected?: number;
   /** Pixels a cell, and cells a row: as many as fit where not given. */
   readonly size?: number;
+  /** Pixels of a cell's height where that is not its width. */
+  readonly height?: number;
   readonly columns?: number;
   /** A narrow gap between cells. */
   readonly gap?: number;
@@ -25,6 +27,7 @@ export interface CellsProps {
 
 export function Cells(props: CellsProps): VNode {
   const { label, count, size = 12, gap = 1, selected = -1 } = props;
+  const { height = size } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const width = useSignal(0);
   const cursor = useSignal(-1);
@@ -38,15 +41,15 @@ export function Cells(props: CellsProps): VNode {
     resize.observe(element);
     return () => resize.disconnect();
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = canvas.current;
     if (element === null) return;
-    drawCells(element, { ...props, size, gap, columns, rows, selected, dark: dark.value });
+    drawCells(element, { ...props, size, height, gap, columns, rows, selected, dark: dark.value });
   });
   const now = selected >= 0 ? `; ${props.tell(selected)}` : '';
   const cellAt = (e: MouseEvent): number => {
     const column = Math.floor(e.offsetX / size);
-    const i = Math.floor(e.offsetY / size) * columns + column;
+    const i = Math.floor(e.offsetY / height) * columns + column;
     return column < columns && i < count ? i : -1;
   };
   const move = (e: KeyboardEvent): void => {
@@ -67,7 +70,7 @@ export function Cells(props: CellsProps): VNode {
         tabIndex={0}
         role="application"
         aria-label={`${label}: arrow keys select${now}`}
-        style={{ width: `${columns * size}px`, height: `${rows * size}px` }}
+        style={{ width: `${columns * size}px`, height: `${rows * height}px` }}
         onClick={(e) => {
           const i = cellAt(e);
           if (i >= 0) props.pick(i);
@@ -84,6 +87,7 @@ export function Cells(props: CellsProps): VNode {
 
 interface Drawing extends CellsProps {
   readonly size: number;
+  readonly height: number;
   readonly gap: number;
   readonly columns: number;
   readonly rows: number;
@@ -94,9 +98,9 @@ interface Drawing extends CellsProps {
 
 function drawCells(canvas: HTMLCanvasElement, d: Drawing): void {
   const ratio = window.devicePixelRatio;
-  const { size, gap, columns, rows, count, selected } = d;
+  const { size, height, gap, columns, rows, count, selected } = d;
   canvas.width = Math.max(1, Math.round(columns * size * ratio));
-  canvas.height = Math.max(1, Math.round(rows * size * ratio));
+  canvas.height = Math.max(1, Math.round(rows * height * ratio));
   const context = canvas.getContext('2d');
   if (context === null) return;
   const style = getComputedStyle(canvas);
@@ -113,15 +117,15 @@ function drawCells(canvas: HTMLCanvasElement, d: Drawing): void {
   for (let i = 0; i < count; i++) {
     context.fillStyle = ink(d.colour(i));
     const x = (i % columns) * size;
-    const y = Math.floor(i / columns) * size;
-    context.fillRect(x, y, size - gap, size - gap);
+    const y = Math.floor(i / columns) * height;
+    context.fillRect(x, y, size - gap, height - Math.min(1, height - 1));
   }
   if (selected < 0 || selected >= count) return;
   context.strokeStyle = ink('--ink');
   context.lineWidth = 2;
   const x = (selected % columns) * size;
-  const y = Math.floor(selected / columns) * size;
-  context.strokeRect(x, y, Math.max(3, size - gap), Math.max(3, size - gap));
+  const y = Math.floor(selected / columns) * height;
+  context.strokeRect(x, y, Math.max(3, size - gap), Math.max(3, height - 1));
 }
 
 /** What the colours mean. */

@@ -102,7 +102,12 @@ function Link(props: { link: ChainLink }): VNode {
             {link.title}
           </button>
         )}
-        {link.entry !== undefined && <EntryBits entry={link.entry} />}
+        {link.entry !== undefined && (
+          <>
+            <span class="faint mono entry-at">at {hex(link.entry.physical)}</span>
+            <EntryBits entry={link.entry} />
+          </>
+        )}
         {link.facts.length > 0 && (
           <dl class="facts">
             {link.facts.map((fact, i) => (

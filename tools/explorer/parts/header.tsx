@@ -89,7 +89,7 @@ function Step(props: {
       <svg class="sign" viewBox="0 0 16 16" width="13" height="13" aria-hidden="true">
         <path d={sign} />
       </svg>
-      {text}
+      {text !== undefined && <span class="sign-text">{text}</span>}
     </button>
   );
 }

@@ -9,6 +9,8 @@ import { Term } from '../parts/term.tsx';
 import { ViewHead } from '../parts/view-head.tsx';
 import { useSnapshot } from '../snapshot.ts';
 
+const MOST_SLOTS = 4096;
+
 export function LruView(): VNode {
   const pools = useSnapshot('lru', []);
   const swap = useSnapshot('swap', []);
@@ -38,6 +40,7 @@ export function LruView(): VNode {
           <>
             <p class="soft">
               {count(swap.used)} of {count(swap.slots - 1)} slots in use, {pages(swap.used)}
+              {swap.slots > MOST_SLOTS ? `; the first ${count(MOST_SLOTS)} are shown` : ''}
             </p>
             <Key
               items={[
@@ -49,7 +52,7 @@ export function LruView(): VNode {
             />
             <Cells
               label="Slots of swap"
-              count={Math.min(4096, swap.slots)}
+              count={Math.min(MOST_SLOTS, swap.slots)}
               size={9}
               colour={(i) =>
                 ['--never', '#d97706', '#7d4fd6', '#9a8fb0'][swap.states[i] ?? 0] ?? '--never'

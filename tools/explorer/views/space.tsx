@@ -114,6 +114,7 @@ function Mapping(props: { mapping: MappingView }): VNode {
           count={cells}
           columns={cells}
           size={Math.min(14, size)}
+          height={13}
           gap={size > 3 ? 1 : 0}
           colour={(i) => COLOURS[m.strip[i] ?? 0] ?? '--never'}
           tell={(i) =>
