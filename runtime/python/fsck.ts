@@ -11,8 +11,6 @@
 import { assert } from '../../kernel/errors.ts';
 import {
   KIND_DICT,
-  KIND_FUNCTION,
-  KIND_GENERATOR,
   KIND_INSTANCE,
   KIND_LIST,
   KIND_SET,
@@ -50,8 +48,7 @@ export function forEachReference(py: PythonRuntime, op: number, visit: (to: numb
     case KIND_INSTANCE:
       py.instances.forEachMember(op, visit);
       return;
-    case KIND_FUNCTION:
-    case KIND_GENERATOR:
+    default:
       py.core.ops[py.core.kindOf(op)].traverse?.(op, {
         visit: (lo, hi) => visit(hi * 4294967296 + (lo >>> 0)),
         visitRow: () => undefined,
@@ -84,6 +81,7 @@ export function checkReferences(
   };
   for (const op of roots) refer(op);
   if (py.garbage !== 0) refer(py.garbage);
+  py.frames.forEachRoot(refer);
   for (let generation = 0; generation <= 3; generation++)
     py.gc.forEach(py.gc.head(generation), meet);
   py.instances.classes.forEachName(refer);

@@ -55,4 +55,5 @@ export const KIND_FRAME = 15;
 export const KIND_SLICE = 16;
 export const KIND_RANGE = 17;
 export const KIND_ITERATOR = 18;
-export const NR_KINDS = 19;
+export const KIND_CODE = 19;
+export const NR_KINDS = 20;

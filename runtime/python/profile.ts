@@ -77,6 +77,19 @@ export interface Profile {
   /** list.pop() of the last item frees the items (3.12), instead of resizing to 0 bytes. */
   readonly popClears: boolean;
 
+  // functions and frames
+  /** Which table of fields function objects have. */
+  readonly functionLayout: '2.7' | '3.8' | '3.11' | '3.12';
+  /** Which table of fields an interpreter's frame has (3.11 on). */
+  readonly frameLayout: '3.11' | '3.12';
+  /** A frame object without the frame that it may hold. */
+  readonly frameObjectBytes: number;
+  /** Where in a generator its frame begins. */
+  readonly generatorFrame: number;
+  /** A code object without its instructions, which follow it (3.11 on) or lie elsewhere. */
+  readonly codeHeadBytes: number;
+  readonly codeInline: boolean;
+
   // objects
   /** Bytes before the characters of a compact ASCII string; any other has 24 or 16 more. */
   readonly asciiHeadBytes: number;
@@ -123,6 +136,12 @@ const v311: Profile = {
   eagerExceptions: false,
   latin1HasUtf8: false,
   popClears: false,
+  functionLayout: '3.11',
+  frameLayout: '3.11',
+  frameObjectBytes: 48,
+  generatorFrame: 80,
+  codeHeadBytes: 184,
+  codeInline: true,
   asciiHeadBytes: 48,
   compactHeadBytes: 72,
   instanceLayout: 'values',
@@ -139,6 +158,10 @@ const v312: Profile = {
   eagerExceptions: true,
   latin1HasUtf8: true,
   popClears: true,
+  functionLayout: '3.12',
+  frameLayout: '3.12',
+  generatorFrame: 72,
+  codeHeadBytes: 192,
   asciiHeadBytes: 40,
   compactHeadBytes: 56,
   instanceLayout: 'dict-or-values',
@@ -155,6 +178,8 @@ const v313: Profile = {
   extendsDirectly: true,
   weakrefTupleFrom: 1,
   takesLongestTuple: true,
+  frameObjectBytes: 64,
+  codeHeadBytes: 200,
   instanceLayout: 'inline',
 };
 
@@ -165,6 +190,9 @@ const v38: Profile = {
   poolBits: 12,
   radixMap: false,
   listsByFours: false,
+  functionLayout: '3.8',
+  codeHeadBytes: 176,
+  codeInline: false,
   instanceLayout: 'dict',
   weakrefBytes: 80,
 };
@@ -180,6 +208,8 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     gcHeadBytes: 32,
     freezes: false,
     safeFinalization: false,
+    functionLayout: '2.7',
+    codeHeadBytes: 128,
     asciiHeadBytes: 36,
     compactHeadBytes: 36,
     weakrefBytes: 88,

@@ -6,10 +6,14 @@
 import { CachedMemory } from '../cached-memory.ts';
 import type { Memory } from '../memory.ts';
 import { Malloc } from '../libc/malloc.ts';
+import type { ArenaAllocator } from './arena.ts';
 import { DictKeys, type KeyOps } from './dict-keys.ts';
 import { Dicts } from './dictobject.ts';
 import { DictValues } from './dict-values.ts';
+import { Frames } from './frame.ts';
+import { Functions } from './funcobject.ts';
 import { Collector } from './gc.ts';
+import { Generators } from './genobject.ts';
 import { debugMallocStats } from './debug-malloc-stats.ts';
 import { Lists } from './listobject.ts';
 import {
@@ -60,6 +64,9 @@ export class PythonRuntime {
   readonly sets: Sets;
   readonly weakrefs: Weakrefs;
   readonly instances: Instances;
+  readonly functions: Functions;
+  readonly frames: Frames;
+  readonly generators: Generators;
   /** gc.garbage, a list; made when first needed. */
   garbage = 0;
 
@@ -87,6 +94,10 @@ export class PythonRuntime {
     this.dicts = new Dicts(core, keys, new DictValues(core), keyOps);
     this.sets = new Sets(core, keyOps, this.scalars.hash, this.weakrefs);
     this.instances = new Instances(core, this.dicts, this.scalars, this.weakrefs);
+    this.functions = new Functions(core, this.scalars.none, this.weakrefs);
+    const chunks = (): ArenaAllocator => this.obmalloc.arenas.source;
+    this.frames = new Frames(core, this.functions, chunks, this.weakrefs);
+    this.generators = new Generators(core, this.frames, this.weakrefs);
     this.gc.help = {
       maybeUntrackTuple: (op) => this.tuples.maybeUntrack(op),
       maybeUntrackDict: (op) => this.dicts.maybeUntrack(op),
@@ -198,5 +209,6 @@ export class PythonRuntime {
     this.obmalloc.check();
     this.libc.check();
     this.gc.check();
+    this.frames.check();
   }
 }

@@ -121,7 +121,8 @@ export class Containers {
     const iterator = gc.alloc(kind === KIND_DICT ? 56 : 48);
     if (items.length > 0 || mem.load64(op + 24) !== 0) {
       const had = lists.length(op);
-      if (items.length > 0) lists.extendBy(op, items.length);
+      if (mem.load64(op + 24) !== 0) lists.resize(op, had + items.length);
+      else lists.extendBy(op, items.length);
       items.forEach((item, i) => {
         core.incref(item);
         lists.initItem(op, had + i, item);
