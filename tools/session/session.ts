@@ -22,6 +22,14 @@ export interface BreakPoint {
   readonly fields?: Readonly<Record<string, number>>;
 }
 
+/** Told of a run while it goes. */
+export interface Watch {
+  /** Something happened in a step (from 0). */
+  event(system: System, step: number, point: number, args: readonly [number, number, number]): void;
+  /** A step (from 0) was done; -1 once at the start. */
+  stepped(system: System, step: number): void;
+}
+
 const NEXT_FAULT = new Set([page_fault_user, page_fault_kernel]);
 
 export class Session {
@@ -33,6 +41,7 @@ export class Session {
   /** The furthest position reached: the logs know what happened up to there. */
   private furthest = 0;
   private readonly outcomes: string[] = [];
+  private watch: Watch | undefined;
   private stop: ((point: number, args: readonly number[]) => void) | undefined;
 
   constructor(source: Source) {
@@ -155,6 +164,14 @@ export class Session {
     });
   }
 
+  /** Runs the source anew up to this position, watched; this session itself stays as it is. */
+  watchAgain(watch: Watch): void {
+    const again = new Session(this.source);
+    watch.stepped(again.system, -1);
+    again.watch = watch;
+    again.seek(this.position);
+  }
+
   /** The hash of the whole machine. */
   hash(): string {
     return hashSystem(this.system);
@@ -188,6 +205,7 @@ export class Session {
 
   private stepped(): void {
     this.at++;
+    this.watch?.stepped(this.system, this.at - 1);
     if (this.at <= this.furthest) return;
     this.furthest = this.at;
     this.counters.add(this.system);
@@ -198,5 +216,6 @@ export class Session {
       this.events.add(this.at, point, timeNs, a, b, c, this.system.current);
     }
     this.stop?.(point, [a, b, c]);
+    this.watch?.event(this.system, this.at, point, [a, b, c]);
   };
 }
