@@ -31,6 +31,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   run: () => import('./commands/run.ts'),
   save: () => import('./commands/save.ts'),
   verify: () => import('./commands/verify.ts'),
+  why: () => import('./commands/why.ts'),
 };
 
 async function build(asked: string | undefined): Promise<Command> {

@@ -102,11 +102,9 @@ export function ownerOf(system: System, pfn: number, offset = 0): FrameOwner {
 export function mappingsOf(system: System, pfn: Pfn): FrameMapping[] {
   const found: FrameMapping[] = [];
   system.machine.rmap.walk(pfn, (space, va) => {
-    for (const task of system.tasks.values()) {
-      if (task.mm.root === space.root && task.pid === task.tgid) {
-        found.push({ pid: task.pid, comm: task.comm, va });
-      }
-    }
+    // Threads share it; the process is named once, also where its first thread has ended.
+    const task = [...system.tasks.values()].find((t) => t.mm.root === space.root);
+    if (task !== undefined) found.push({ pid: task.tgid, comm: task.comm, va });
     return true;
   });
   return found;

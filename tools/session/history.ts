@@ -18,7 +18,7 @@ import { hex, pageDown } from '../../kernel/types.ts';
 import { Inode } from '../../userspace/file.ts';
 import type { Mm } from '../../userspace/mm.ts';
 import type { System } from '../../userspace/system.ts';
-import { accessText, faultCause, pageState, type PageState } from './page-state.ts';
+import { accessText, faultCause, mmOfProcess, pageState, type PageState } from './page-state.ts';
 import type { Session } from './session.ts';
 import { type Chain, frameText } from './why.ts';
 
@@ -52,7 +52,8 @@ export function addressHistory(
 ): SeenFault | undefined {
   const va = pageDown(address);
   const about = { kind: 'address', pid, va: address } as const;
-  const mmIn = (system: System): Mm | undefined => system.tasks.get(pid)?.mm;
+  const tgid = session.system.tasks.get(pid)?.tgid ?? pid;
+  const mmIn = (system: System): Mm | undefined => mmOfProcess(system, pid, tgid);
   let before: PageState | undefined;
   let fault: SeenFault | undefined;
   let inFault = false;
@@ -65,17 +66,22 @@ export function addressHistory(
   session.watchAgain({
     event: (system, step, point, [a, b, c]) => {
       if (point === page_fault_user || point === page_fault_kernel) {
-        inFault = pageDown(a) === va && system.current?.pid !== undefined;
         const mm = mmIn(system);
-        if (!inFault || mm === undefined || system.current?.mm !== mm)
-          return void (inFault = false);
+        inFault = pageDown(a) === va && mm !== undefined && system.current?.mm === mm;
+        if (!inFault || mm === undefined) return;
         compare(system, step);
         const cause = faultCause(mm, a, b, pageState(mm, va));
         fault = { step, errorCode: b, cause };
         chain.then(step, `fault at ${hex(a)}, ${accessText(b)}: ${cause}`, about);
         return;
       }
-      if (!inFault) return;
+      if (!inFault) {
+        if (point === mm_fault_copy && b >= 0 && b === before?.pfn && before.kind === 'present') {
+          const who = system.current?.pid ?? 0;
+          chain.then(step, `process ${who} writes at ${hex(a)}: it gets a copy, ${frameText(c)}`);
+        }
+        return;
+      }
       const text = RESOLVED[point]?.(b, c);
       if (text !== undefined) chain.then(step, text, about);
       else if (point === mm_filemap_map_pages) {

@@ -24,6 +24,7 @@ import {
   VM_WRITE,
   type Vma,
 } from '../../userspace/vma.ts';
+import type { System } from '../../userspace/system.ts';
 import { walk } from '../inspect.ts';
 
 export type EntryKind = 'none' | 'present' | 'swapped' | 'guard' | 'other';
@@ -41,6 +42,14 @@ export interface PageState {
   readonly dirty: boolean;
   /** Bytes that the entry maps, where it is present. */
   readonly size: number;
+}
+
+/** The address space that a process had, or its threads: `pid` itself may not live yet. */
+export function mmOfProcess(system: System, pid: number, tgid: number): Mm | undefined {
+  const task = system.tasks.get(pid);
+  if (task !== undefined) return task.mm;
+  for (const other of system.tasks.values()) if (other.tgid === tgid) return other.mm;
+  return undefined;
 }
 
 /** The state of `va` in an address space. */
@@ -137,8 +146,10 @@ function presentCause(mm: Mm, errorCode: number, s: PageState, vma: Vma): string
   if ((pages.flags(s.pfn) & PG_anon_exclusive) !== 0) {
     return 'write-protected, but nobody else has the page: it is made writable again';
   }
-  const maps = pages.refcount(head);
-  return `write-protected since fork(): shared (${maps} references), so copied unless this is the last user`;
+  const references = pages.refcount(head);
+  return references === 1
+    ? 'write-protected since fork(), but the others have let go of it: it is made writable again'
+    : `write-protected since fork(), and ${references} references are held: the write gets a copy`;
 }
 
 /** Nothing stands there. */

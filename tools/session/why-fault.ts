@@ -37,7 +37,7 @@ export function whyFault(session: Session, pid?: number, va?: number): Why {
     throw new InputError(session.name, `no process ${who} lives here`);
   }
   const about = { kind: 'address', pid: who, va: at } as const;
-  if (task !== undefined) chain.now(`${nowText(pageState(task.mm, at))}`, about);
+  if (task !== undefined) chain.now(nowText(pageState(task.mm, at)), about);
   const answer =
     fault === undefined
       ? 'It did not, as far as this run goes.'

@@ -35,8 +35,11 @@ export function whyFrame(session: Session, pfn: number): Why {
   const chain = new Chain(session);
   const step = frameHistory(session, pfn, chain);
   if (owner.use === 'free' || owner.use === 'nothing') {
-    const since = step === undefined ? '' : `, since step ${step + 1}`;
-    const answer = owner.use === 'free' ? `It is free${since}: ${owner.text}.` : `${owner.text}.`;
+    const since = step === undefined ? '' : ` since step ${step + 1}`;
+    const answer =
+      owner.use === 'free'
+        ? `It is${since}: ${owner.text.replace('nobody: ', '')}.`
+        : `${owner.text}.`;
     return { question: `Why is ${frameText(pfn)} not free?`, answer, causes: chain.causes };
   }
   if (step === undefined && session.kind !== 'machine') {
@@ -50,7 +53,7 @@ export function whyFrame(session: Session, pfn: number): Why {
 }
 
 /** Names the holders of a frame's references, so that they add up to its count. */
-function references(system: System, pfn: number, owner: FrameOwner, chain: Chain): void {
+export function references(system: System, pfn: number, owner: FrameOwner, chain: Chain): void {
   const { pages, rmap } = system.machine;
   if (owner.use !== 'anonymous' && owner.use !== 'file') return;
   const head = pages.head(pfn);

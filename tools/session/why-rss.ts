@@ -14,11 +14,12 @@ import { vmaName } from '../../userspace/proc.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS } from '../../userspace/rss.ts';
 import { Smaps, smapsOf } from '../../userspace/smaps.ts';
 import { permsOf } from '../../userspace/vma.ts';
+import { mmOfProcess } from './page-state.ts';
 import type { Session } from './session.ts';
 import type { SessionProcess } from './source.ts';
 import { Chain, pagesText, type Why } from './why.ts';
 
-/** Mappings and steps that are named. */
+/** Mappings and kinds of steps that are named. */
 const LARGEST = 8;
 
 /** How the resident set changed in one step. */
@@ -35,16 +36,15 @@ export function whyRss(session: Session, pid?: number): Why {
   const chain = new Chain(session);
   const id = process.task.pid;
   const about = { kind: 'address', pid: id, va: mm.startStack } as const;
-  const growth = growthOf(session, id);
-  const most = [...growth].sort((a, b) => Math.abs(b.pages) - Math.abs(a.pages)).slice(0, LARGEST);
-  for (const g of most.sort((a, b) => a.step - b.step)) {
-    const sign = g.pages > 0 ? '+' : '−';
-    chain.then(g.step, `${sign}${pagesText(Math.abs(g.pages))}${g.by}`, about);
+  const kinds = byKind(session, growthOf(session, id, process.task.tgid));
+  const largest = [...kinds].sort((a, b) => Math.abs(b.pages) - Math.abs(a.pages));
+  for (const kind of largest.slice(0, LARGEST).sort((a, b) => a.first.step - b.first.step)) {
+    const { first, steps, pages } = kind;
+    const more = steps === 1 ? '' : `; with the ${steps - 1} steps like it ${signed(pages)}`;
+    chain.then(first.step, `${signed(first.pages)}${first.by}${more}`, about);
   }
-  if (growth.length > most.length) {
-    const rest = growth.filter((g) => !most.includes(g)).reduce((sum, g) => sum + g.pages, 0);
-    chain.now(`${growth.length - most.length} smaller changes make up ${pagesText(rest)} in all`);
-  }
+  const rest = largest.slice(LARGEST).reduce((sum, kind) => sum + kind.pages, 0);
+  if (rest !== 0) chain.now(`steps of other kinds: ${signed(rest)}`);
   byMapping(mm, id, chain);
   const rss = (kind: number): number => mm.rss[kind] ?? 0;
   const parts = [
@@ -72,7 +72,7 @@ function processWith(session: Session, pid: number | undefined): SessionProcess 
 }
 
 /** Every step in which the resident set changed. */
-function growthOf(session: Session, pid: number): Growth[] {
+function growthOf(session: Session, pid: number, tgid: number): Growth[] {
   const out: Growth[] = [];
   let before = 0;
   let faults = 0;
@@ -81,14 +81,14 @@ function growthOf(session: Session, pid: number): Growth[] {
   let around = 0;
   session.watchAgain({
     event: (system, _step, point) => {
-      if (system.current?.pid !== pid) return;
+      if (system.current?.mm !== mmOfProcess(system, pid, tgid)) return;
       if (point === page_fault_user || point === page_fault_kernel) faults++;
       else if (point === mm_fault_anon) filled++;
       else if (point === mm_fault_copy) copied++;
       else if (point === mm_filemap_map_pages) around++;
     },
     stepped: (system, step) => {
-      const now = system.tasks.get(pid)?.mm.rssPages ?? 0;
+      const now = mmOfProcess(system, pid, tgid)?.rssPages ?? 0;
       if (now !== before) {
         const by = byText(faults, { 'of zeros': filled, copied, 'mapped around': around });
         out.push({ step, pages: now - before, by });
@@ -98,6 +98,33 @@ function growthOf(session: Session, pid: number): Growth[] {
     },
   });
   return out;
+}
+
+/** Steps that do the same with other numbers. */
+interface Kind {
+  readonly first: Growth;
+  steps: number;
+  pages: number;
+}
+
+function byKind(session: Session, growth: readonly Growth[]): Kind[] {
+  const kinds = new Map<string, Kind>();
+  for (const first of growth) {
+    const { step, pages } = first;
+    const name = session.label(step).replace(/0x[0-9a-f]+|\d+/g, '#');
+    const kind = kinds.get(name);
+    if (kind === undefined) kinds.set(name, { first, steps: 1, pages });
+    else {
+      kind.steps++;
+      kind.pages += pages;
+    }
+  }
+  return [...kinds.values()];
+}
+
+/** Pages gained or lost. */
+function signed(pages: number): string {
+  return `${pages < 0 ? '−' : '+'}${pagesText(Math.abs(pages))}`;
 }
 
 function byText(faults: number, kinds: Readonly<Record<string, number>>): string {

@@ -59,7 +59,7 @@ const SHOWN = 24;
 /** An answer as text for people. */
 export function whyText(why: Why): string[] {
   const lines = [why.question, `  ${why.answer}`];
-  let last: number | undefined = -1;
+  let last: number | undefined = NaN;
   const { causes } = why;
   causes.forEach((cause, i) => {
     if (causes.length > SHOWN && i >= SHOWN / 2 && i < causes.length - SHOWN / 2) {
