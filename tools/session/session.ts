@@ -166,10 +166,7 @@ export class Session {
 
   /** Runs the source anew up to this position, watched; this session itself stays as it is. */
   watchAgain(watch: Watch): void {
-    const again = new Session(this.source);
-    watch.stepped(again.system, -1);
-    again.watch = watch;
-    again.seek(this.position);
+    this.watchTo(this.position, watch);
   }
 
   /** The hash of the whole machine. */
@@ -177,7 +174,28 @@ export class Session {
     return hashSystem(this.system);
   }
 
+  /**
+   * Goes on until the machine is in a state, after at least one step.
+   * @returns false where it was in none before the end
+   */
+  runUntilState(test: (system: System) => boolean): boolean {
+    if (this.driver.seek === undefined) {
+      while (this.step()) if (test(this.system)) return true;
+      return false;
+    }
+    return this.goToFirst((hit) => ({
+      event: () => undefined,
+      stepped: (s) => void (test(s) && hit()),
+    }));
+  }
+
   private until(stop: (point: number, args: readonly number[]) => boolean): boolean {
+    if (this.driver.seek !== undefined) {
+      return this.goToFirst((hit) => ({
+        event: (_system, _step, point, args) => void (stop(point, args) && hit()),
+        stepped: () => undefined,
+      }));
+    }
     const hits: number[] = [];
     this.stop = (point, args) => {
       if (hits.length === 0 && stop(point, args)) hits.push(point);
@@ -185,6 +203,33 @@ export class Session {
     while (hits.length === 0 && this.step());
     this.stop = undefined;
     return hits.length > 0;
+  }
+
+  private watchTo(position: number, watch: Watch): void {
+    const again = new Session(this.source);
+    watch.stepped(again.system, -1);
+    again.watch = watch;
+    again.seek(position);
+  }
+
+  /** Of a driver that cannot be held: one run to the end finds the step, a second goes there. */
+  private goToFirst(watching: (hit: () => void) => Watch): boolean {
+    let found = false;
+    let position = Infinity;
+    const { event, stepped } = watching(() => (found = true));
+    const watch: Watch = {
+      event: (system, step, point, args) => {
+        if (step >= this.at && position === Infinity) event(system, step, point, args);
+      },
+      stepped: (system, step) => {
+        if (position !== Infinity || step < this.at) return;
+        stepped(system, step);
+        if (found) position = step + 1;
+      },
+    };
+    this.watchTo(Infinity, watch);
+    this.seek(position);
+    return found;
   }
 
   private begin(): Driver {
