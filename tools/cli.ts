@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   fsck: () => import('./commands/fsck.ts'),
   owner: () => import('./commands/owner.ts'),
   record: () => import('./commands/record.ts'),
+  repl: () => import('./commands/repl.ts'),
   replace: () => import('./commands/replace.ts'),
   replay: () => import('./commands/replay.ts'),
   run: () => import('./commands/run.ts'),

@@ -101,7 +101,7 @@ export function faultCause(mm: Mm, va: number, errorCode: number, s: PageState):
     case 'present':
       return presentCause(mm, errorCode, s, vma);
     case 'swapped':
-      return `the page was swapped out to slot ${s.slot}: it is read back, or found in the swap cache`;
+      return `the page was swapped out to slot ${s.slot}: read back, or found in the swap cache`;
     case 'guard':
       return 'a guard marker (MADV_GUARD_INSTALL) stands there: SIGSEGV';
     case 'other':
@@ -123,7 +123,7 @@ function noMapping(mm: Mm, va: number): string {
 }
 
 function refused(vma: Vma, what: string): string {
-  return `the mapping is ${permsOf(vma.flags)} and allows no such thing as ${what}: SIGSEGV, SEGV_ACCERR`;
+  return `the mapping is ${permsOf(vma.flags)}, which forbids ${what}: SIGSEGV, SEGV_ACCERR`;
 }
 
 /** The entry is there, and still the access faulted. */

@@ -30,6 +30,8 @@ export interface Watch {
   stepped(system: System, step: number): void;
 }
 
+type EventTest = (point: number, args: readonly number[]) => boolean;
+
 const NEXT_FAULT = new Set([page_fault_user, page_fault_kernel]);
 
 export class Session {
@@ -183,18 +185,12 @@ export class Session {
       while (this.step()) if (test(this.system)) return true;
       return false;
     }
-    return this.goToFirst((hit) => ({
-      event: () => undefined,
-      stepped: (s) => void (test(s) && hit()),
-    }));
+    return this.goToFirst(() => false, test);
   }
 
-  private until(stop: (point: number, args: readonly number[]) => boolean): boolean {
+  private until(stop: EventTest): boolean {
     if (this.driver.seek !== undefined) {
-      return this.goToFirst((hit) => ({
-        event: (_system, _step, point, args) => void (stop(point, args) && hit()),
-        stepped: () => undefined,
-      }));
+      return this.goToFirst(stop, () => false);
     }
     const hits: number[] = [];
     this.stop = (point, args) => {
@@ -213,21 +209,19 @@ export class Session {
   }
 
   /** Of a driver that cannot be held: one run to the end finds the step, a second goes there. */
-  private goToFirst(watching: (hit: () => void) => Watch): boolean {
+  private goToFirst(stop: EventTest, test: (system: System) => boolean): boolean {
     let found = false;
     let position = Infinity;
-    const { event, stepped } = watching(() => (found = true));
-    const watch: Watch = {
-      event: (system, step, point, args) => {
-        if (step >= this.at && position === Infinity) event(system, step, point, args);
+    this.watchTo(Infinity, {
+      event: (_system, step, point, args) => {
+        if (step >= this.at && !found) found = stop(point, args);
       },
       stepped: (system, step) => {
-        if (position !== Infinity || step < this.at) return;
-        stepped(system, step);
+        if (step < this.at || position !== Infinity) return;
+        found ||= test(system);
         if (found) position = step + 1;
       },
-    };
-    this.watchTo(Infinity, watch);
+    });
     this.seek(position);
     return found;
   }

@@ -33,7 +33,7 @@ export interface Driver {
   readonly done: boolean;
   /** True where the next step ends a process. */
   readonly endsProcess?: boolean;
-  /** Runs the next step; only where not done. @returns what came of it, for people; '' for nothing */
+  /** Runs the next step; only where not done. @returns what came of it; '' for nothing */
   step(): string;
   /**
    * For sources that cannot be held between two steps: makes the machine anew and runs it up to

@@ -1,4 +1,4 @@
-// Why is a frame not free: who holds its references, how it came to be used, and what would free it.
+// Why is a frame not free: who refers to it, how it came to be used, what would free it.
 
 import { InputError } from '../../kernel/errors.ts';
 import { PG_anon, PG_swapcache } from '../../kernel/page.ts';

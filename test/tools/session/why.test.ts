@@ -16,6 +16,10 @@ import { presentPages } from '../../../tools/image.ts';
 
 const ANON = 'MAP_PRIVATE|MAP_ANONYMOUS, -1, 0';
 const MAP = `a = mmap(NULL, 16K, PROT_READ|PROT_WRITE, ${ANON})\n`;
+const FILE = `f = memfd_create("m", 0)
+ftruncate(f, 4K)
+m = mmap(NULL, 8K, PROT_READ, MAP_SHARED, f, 0)
+`;
 const SCENARIOS = fileURLToPath(new URL('../../scenarios/', import.meta.url));
 
 async function run(text: string): Promise<Session> {
@@ -33,7 +37,7 @@ describe('why did the last access fault', () => {
     [
       'read-only',
       `${MAP}mprotect(a, 4K, PROT_READ)\nstore(a)`,
-      /r--p .*SEGV_ACCERR/,
+      /r--p.*SEGV_ACCERR/,
       /becomes r--p/,
     ],
     ['no access', `${MAP}store(a)\nmprotect(a, 4K, PROT_NONE)\nload(a)`, /---p/, /SEGV_ACCERR/],
@@ -45,18 +49,8 @@ describe('why did the last access fault', () => {
       /let go of it/,
       /no copy was/,
     ],
-    [
-      'beyond a file',
-      'f = memfd_create("m", 0)\nftruncate(f, 4K)\nm = mmap(NULL, 8K, PROT_READ, MAP_SHARED, f, 0)\nload(m + 4K)',
-      /SIGBUS/,
-      /./,
-    ],
-    [
-      'a file, shared',
-      'f = memfd_create("m", 0)\nftruncate(f, 4K)\nm = mmap(NULL, 4K, PROT_READ, MAP_SHARED, f, 0)\nload(m)',
-      /page 0 of/,
-      /m = mmap/,
-    ],
+    ['beyond a file', `${FILE}load(m + 4K)`, /SIGBUS/, /./],
+    ['a file, shared', `${FILE}load(m)`, /page 0 of/, /m = mmap/],
   ])('%s', async (_, text, answer, chain) => {
     const why = whyFault(await run(text));
     expect(why.answer).toMatch(answer);
