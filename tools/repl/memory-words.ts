@@ -105,7 +105,7 @@ const rd: Word = {
   name: 'rd',
   usage: 'rd [-p] ADDRESS [COUNT]',
   what: 'memory as 64-bit words and characters; -p: at a physical address',
-  examples: ['rd [stack] 8', 'rd -p 0x1000000 4'],
+  examples: ['rd [stack]', 'rd -p 0x1000000 4'],
   run: (prompt, args) => {
     const physical = args[0] === '-p';
     const [where, count] = physical ? args.slice(1) : args;
