@@ -1,5 +1,6 @@
 // A recording of a real program as a session's source: a step is a line of its text.
 
+import { hex } from '../../kernel/types.ts';
 import { Kernel } from '../replay/kernel.ts';
 import { machineOf } from '../replay/machine.ts';
 import { endsProcess, Replayer } from '../replay/replayer.ts';
@@ -46,14 +47,13 @@ function processesOf(replayer: Replayer): SessionProcess[] {
 
 function labelOf(record: TraceRecord | undefined): string {
   if (record === undefined) return '';
-  const address = (n: number): string => `0x${n.toString(16)}`;
   switch (record.type) {
     case 'fault':
-      return `${record.task} fault ${address(record.address)} ${record.access} ${record.by}`;
+      return `${record.task} fault ${hex(record.address)} ${record.access} ${record.by}`;
     case 'call':
       return `${record.task} ${record.name}(${record.args.join(', ')}) = ${record.result}`;
     case 'map':
-      return `${record.task} map ${address(record.start)}-${address(record.end)} ${record.path}`;
+      return `${record.task} map ${hex(record.start)}-${hex(record.end)} ${record.path}`;
     case 'file':
       return `file ${record.path}`;
     default:
