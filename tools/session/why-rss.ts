@@ -36,7 +36,9 @@ export function whyRss(session: Session, pid?: number): Why {
   const chain = new Chain(session);
   const id = process.task.pid;
   const about = { kind: 'address', pid: id, va: mm.startStack } as const;
-  const kinds = byKind(session, growthOf(session, id, process.task.tgid));
+  const saved = session.kind === 'machine';
+  const kinds = saved ? [] : byKind(session, growthOf(session, id, process.task.tgid));
+  if (saved) chain.now('a saved machine: what led here is not known');
   const largest = [...kinds].sort((a, b) => Math.abs(b.pages) - Math.abs(a.pages));
   for (const kind of largest.slice(0, LARGEST).sort((a, b) => a.first.step - b.first.step)) {
     const { first, steps, pages } = kind;
