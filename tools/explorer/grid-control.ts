@@ -30,6 +30,8 @@ export class GridControl {
   private picked = -1;
   private moved = 0;
   private isFitted = true;
+  private isMoving = false;
+  /** The request for the next picture; 0 for none. */
   private frame = 0;
   private settle = 0;
 
@@ -160,10 +162,13 @@ export class GridControl {
   private redraw(moving = false): void {
     clearTimeout(this.settle);
     if (moving) this.settle = window.setTimeout(() => this.redraw(), 120);
-    cancelAnimationFrame(this.frame);
+    this.isMoving = moving;
+    if (this.frame !== 0) return; // a picture is on its way: it shows the newest sight
     this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
       const ratio = window.devicePixelRatio;
-      this.grid.draw({ ...this.sight, scale: this.sight.scale / ratio }, this.shown, moving);
+      const sight = { ...this.sight, scale: this.sight.scale / ratio };
+      this.grid.draw(sight, this.shown, this.isMoving);
       this.drawn++;
       this.canvas.dataset['drawn'] = String(this.drawn);
       this.events.changed();
