@@ -18,7 +18,7 @@ import { assert } from '../kernel/errors.ts';
 import type { AddressSpace, PageOwner } from '../kernel/ports.ts';
 import type { OwnerTable } from '../kernel/rmap.ts';
 import { PAGE_SIZE, type PhysAddr, type VirtAddr } from '../kernel/types.ts';
-import { VM_ACCESS_FLAGS, VM_SOFTDIRTY, type Vma } from './vma.ts';
+import { VM_ACCESS_FLAGS, VM_STICKY, type Vma } from './vma.ts';
 
 export class AnonVma implements PageOwner {
   readonly id: number;
@@ -135,7 +135,7 @@ function reusableFrom(of: Vma, lower: Vma, upper: Vma): AnonVma | undefined {
     lower.end === upper.start &&
     lower.file === upper.file &&
     lower.special === upper.special &&
-    ((lower.flags ^ upper.flags) & ~(VM_ACCESS_FLAGS | VM_SOFTDIRTY)) === 0 &&
+    ((lower.flags ^ upper.flags) & ~(VM_ACCESS_FLAGS | VM_STICKY)) === 0 &&
     upper.pgoff === lower.pgoff + lower.pages;
   return alike ? of.anonVma : undefined;
 }

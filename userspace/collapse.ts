@@ -29,7 +29,7 @@ import {
   alignUp,
 } from '../kernel/types.ts';
 import { MM_ANONPAGES } from './rss.ts';
-import { mlockMapped, munlockMapped } from './mlock-pages.ts';
+import { mlockMappedHuge, munlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import { VM_NOHUGEPAGE, VM_SPECIAL, type Vma } from './vma.ts';
 
@@ -91,7 +91,7 @@ export function collapseOne(vma: Vma, va: number): number {
   }
   mm.deposits.push(mm.pgt.unhookPteTable(pmd));
   machine.rmap.addNewAnonHuge(page, vma.anonVma.id, vma.indexOf(va));
-  mlockMapped(vma, page);
+  mlockMappedHuge(vma, page);
   const lo = protLo(vma) | _PAGE_DIRTY | mayWrite(vma) | _PAGE_PSE;
   mem.words[pmd + 1] = pteHi(page, lo, protHi(vma));
   mem.words[pmd] = pteLo(page, lo);

@@ -21,7 +21,7 @@ import { _PAGE_DIRTY, _PAGE_SPECIAL, pteHi, pteLo, pteNone } from '../kernel/pte
 import { mm_filemap_map_pages } from '../kernel/trace.ts';
 import { NO_PFN, PAGE_SIZE, PTRS_PER_TABLE, type Pfn, type VirtAddr } from '../kernel/types.ts';
 import { anonVmaPrepare } from './anon.ts';
-import { FAULT_AGAIN, FAULT_RETRY } from './fault-flags.ts';
+import { FAULT_AGAIN, FAULT_MAJOR, FAULT_RETRY } from './fault-flags.ts';
 import { DID_AROUND, DID_COW_FILE, DID_FILE, DID_SPECIAL } from './fault-info.ts';
 import { FETCH_AGAIN, FETCH_OOM, FETCH_RETRY, fetchPage } from './filemap.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES } from './rss.ts';
@@ -128,6 +128,7 @@ function doFetchFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fault
   const { mm } = vma;
   const { pages } = mm.system.machine;
   const index = vma.indexOf(va);
+  const swapped = vma.file!.inode.swapped.has(index);
   const pfn = fetchPage(vma, index, flags);
   if (pfn < 0) return fetchFailure(pfn);
   if (mm.pgt.isNone(pmd) && !allocTablePinned(vma, pmd, pfn as Pfn)) return FAULT_OOM;
@@ -138,7 +139,7 @@ function doFetchFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fault
   const count = whole ? 1 << pages.compoundOrder(head) : 1;
   mapRun(vma, pmd, va - (pfn - first) * PAGE_SIZE, first, count, write);
   if (write) mm.system.writeback.markDirty(head);
-  return FAULT_OK;
+  return swapped ? FAULT_MAJOR : FAULT_OK;
 }
 
 function fetchFailure(code: number): FaultResult {
@@ -203,7 +204,9 @@ function doCowFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): FaultRe
   const { mm } = vma;
   const { mem, alloc, rmap } = mm.system.machine;
   const anon = anonVmaPrepare(vma, rmap.owners);
-  const source = fetchPage(vma, vma.indexOf(va), flags);
+  const index = vma.indexOf(va);
+  const swapped = vma.file!.inode.swapped.has(index);
+  const source = fetchPage(vma, index, flags);
   if (source < 0) return fetchFailure(source);
   rmap.get(source as Pfn); // the allocation may reclaim
   const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE, 0);
@@ -222,7 +225,7 @@ function doCowFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): FaultRe
   mem.words[pte] = pteLo(pfn, lo);
   mm.rss[MM_ANONPAGES]++;
   mm.system.fault.kinds |= DID_COW_FILE;
-  return FAULT_OK;
+  return swapped ? FAULT_MAJOR : FAULT_OK;
 }
 
 /** [vdso] has pages of its own; [vvar] entries have no struct page behind them. */

@@ -15,6 +15,11 @@ import type { Vma } from './vma.ts';
 
 export type InodeKind = 'disk' | 'shmem';
 
+/** The largest file that the kind of file system can hold, in whole pages (s_maxbytes). */
+export function maxFileBytes(inode: Inode): number {
+  return inode.kind === 'disk' ? 2 ** 44 - PAGE_SIZE : 2 ** 63 - PAGE_SIZE;
+}
+
 export class Inode implements PageOwner {
   readonly id: number;
   readonly kind: InodeKind;

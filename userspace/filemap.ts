@@ -12,12 +12,13 @@ import { mm_filemap_delete_from_page_cache } from '../kernel/trace.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { addPage } from './add-page.ts';
 import { FAULT_TRIED } from './fault-flags.ts';
+import { DID_SWAPIN } from './fault-info.ts';
 import type { File, Inode } from './file.ts';
 import type { System } from './system.ts';
 import type { Vma } from './vma.ts';
 import { asyncReadAhead, readAround, readMarked, syncReadAhead } from './readahead.ts';
 import { discardDisk, zeroDiskTail } from './writeback.ts';
-import { ZAP_KEEP_COWED, zapRange } from './zap.ts';
+import { ZAP_KEEP_COWED, ZAP_KEEP_MARKERS, zapRange } from './zap.ts';
 
 /** fetchPage() could not: beyond the end of the file; no memory; the disk was asked, try again. */
 export const FETCH_SIGBUS = -2;
@@ -36,7 +37,7 @@ export function fetchPage(vma: Vma, index: number, flags: number): number {
   if (inode.kind === 'shmem') {
     if (cached !== NO_PFN) return cached;
     if (inode.swapped.has(index)) {
-      if ((flags & FAULT_TRIED) === 0) return FETCH_RETRY;
+      system.fault.kinds |= DID_SWAPIN;
       const back = shmemPage(system, inode, index);
       return back === NO_PFN ? FETCH_OOM : back;
     }
@@ -177,7 +178,7 @@ function touchEdge(system: System, inode: Inode, size: number): void {
 
 /** Drops the pages from `first` on, after unmapping them, private copies included. */
 export function truncateCache(system: System, inode: Inode, first: number): void {
-  unmapFileRange(inode, first, Infinity, 0);
+  unmapFileRange(inode, first, Infinity, ZAP_KEEP_MARKERS);
   dropPages(system, inode, first, Infinity);
 }
 

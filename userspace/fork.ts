@@ -40,6 +40,7 @@ import {
   VM_ACCOUNT,
   VM_DONTCOPY,
   VM_LOCKED_MASK,
+  VM_MAYBE_GUARD,
   VM_MIXEDMAP,
   VM_PFNMAP,
   VM_SHARED,
@@ -94,9 +95,12 @@ function copyVma(mm: Mm, parent: Vma): void {
   if (needsCopy(parent) && !copyPages(child, parent)) throw new SysError(ENOMEM);
 }
 
+/** Mappings whose entries say what no fault would bring back. */
+const VM_COPY_ON_FORK = VM_PFNMAP | VM_MIXEDMAP | VM_UFFD_WP | VM_MAYBE_GUARD;
+
 /** Would a fault not bring the pages back by itself (vma_needs_copy())? */
 function needsCopy(vma: Vma): boolean {
-  return vma.anonVma !== null || (vma.flags & (VM_PFNMAP | VM_MIXEDMAP | VM_UFFD_WP)) !== 0;
+  return vma.anonVma !== null || (vma.flags & VM_COPY_ON_FORK) !== 0;
 }
 
 function copyPages(child: Vma, parent: Vma): boolean {

@@ -13,7 +13,7 @@ import {
 } from '../kernel/pte.ts';
 import { PAGE_SIZE } from '../kernel/types.ts';
 import { anonVmaPrepare } from './anon.ts';
-import { VM_HUGETLB, VM_LOCKED, VM_SPECIAL, type Vma } from './vma.ts';
+import { VM_HUGETLB, VM_LOCKED, VM_MAYBE_GUARD, VM_SPECIAL, type Vma } from './vma.ts';
 import { zapRange } from './zap.ts';
 
 /** MADV_GUARD_INSTALL: what is there goes, and every page of [start, end) gets a marker. */
@@ -21,8 +21,9 @@ export function installGuards(vma: Vma, start: number, end: number): void {
   if ((vma.flags & (VM_SPECIAL | VM_HUGETLB | VM_LOCKED)) !== 0) throw new SysError(EINVAL);
   const { mm } = vma;
   const { words } = mm.system.machine.mem;
-  // fork() copies tables only of mappings that have a family, so this one gets one, if shared too.
-  anonVmaPrepare(vma, mm.system.machine.rmap.owners);
+  vma.flags |= VM_MAYBE_GUARD;
+  // Private memory whose tables are not empty has a family.
+  if (vma.isAnonymous) anonVmaPrepare(vma, mm.system.machine.rmap.owners);
   for (let va = start; va < end; va += PAGE_SIZE) {
     let pte = mm.pgt.pteAt(va);
     const taken = pte === NO_ENTRY ? !pmdIsFree(vma, va) : !pteNone(words[pte], words[pte + 1]);

@@ -40,7 +40,7 @@ import { FAULT_FALLBACK } from './fault-flags.ts';
 import { DID_ANON, DID_HUGE, DID_REUSE, DID_SPURIOUS, DID_ZERO } from './fault-info.ts';
 import type { Mm } from './mm.ts';
 import { MM_ANONPAGES } from './rss.ts';
-import { mlockMapped, munlockMapped } from './mlock-pages.ts';
+import { mlockMappedHuge, munlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import type { System } from './system.ts';
 import { VM_HUGEPAGE, VM_NOHUGEPAGE, VM_SPECIAL, type Vma } from './vma.ts';
@@ -86,7 +86,7 @@ function mapNewHuge(vma: Vma, pmd: number, va: number, page: Pfn): void {
   const { machine, fault } = mm.system;
   const start = alignDown(va, PMD_SIZE);
   machine.rmap.addNewAnonHuge(page, vma.anonVma!.id, vma.indexOf(start));
-  mlockMapped(vma, page);
+  mlockMappedHuge(vma, page);
   setHuge(mm, pmd, page, protLo(vma) | _PAGE_DIRTY | mayWrite(vma), protHi(vma));
   mm.rss[MM_ANONPAGES] += HPAGE_PMD_NR;
   machine.stat.counts[THP_FAULT_ALLOC]++;

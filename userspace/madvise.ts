@@ -14,6 +14,7 @@ import { faultIn, isPagePresent, touchForWrite } from './gup.ts';
 import { installGuards, removeGuards } from './guard.ts';
 import { coolDown, freeLazily, pageOut } from './madvise-pages.ts';
 import { modifyVma } from './merge.ts';
+import { rangeEnd, wrapsRound } from './range.ts';
 import { readPages } from './readahead.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -96,12 +97,11 @@ export function doMadvise(mm: Mm, start: number, length: number, advice: number)
   const ksm = advice === MADV_MERGEABLE || advice === MADV_UNMERGEABLE;
   if (!KNOWN.has(advice) && !(ksm && mm.system.sysctl.ksm)) throw new SysError(EINVAL);
   if (start % PAGE_SIZE !== 0) throw new SysError(EINVAL);
-  const bytes = length < 0 ? Infinity : pageUp(length);
-  const end = start + bytes;
-  if (bytes === Infinity || (length !== 0 && bytes === 0)) throw new SysError(EINVAL);
-  // Addresses of the kernel half are negative here: nothing is mapped there.
-  if (start < 0 && bytes > 0 && end >= 0) throw new SysError(EINVAL);
-  if (end === start) return;
+  const bytes = pageUp(length);
+  if ((length !== 0 && bytes === 0) || wrapsRound(start, bytes)) throw new SysError(EINVAL);
+  if (bytes === 0) return;
+  if (start < 0) throw new SysError(ENOMEM);
+  const end = rangeEnd(start, bytes);
   if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
     populate(mm, start, end, advice === MADV_POPULATE_WRITE);
     return;

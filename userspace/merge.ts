@@ -18,7 +18,7 @@ import { anonVmaClone, unlinkAnonVmas, type AnonVma } from './anon.ts';
 import type { File } from './file.ts';
 import type { Mm } from './mm.ts';
 import { releaseFile } from './inode-refs.ts';
-import { VM_SOFTDIRTY, VM_SPECIAL, Vma } from './vma.ts';
+import { VM_SPECIAL, VM_STICKY, Vma } from './vma.ts';
 import { splitHugeAt } from './huge.ts';
 
 /** What would be merged: a range with its attributes. */
@@ -50,12 +50,14 @@ export function mergeNewRange(range: MergeRange, expandOnly = false): Vma | null
   if (left && right) right = sameFamily(prev, next!);
   if (left) {
     dupAnon(prev, range.source);
+    prev.flags |= range.flags & VM_STICKY;
     if (right) absorbNext(prev, next!);
     else mm.vmas.resize(prev, prev.start, range.end);
     return prev;
   }
   if (!right) return null;
   dupAnon(next!, range.source);
+  next!.flags |= range.flags & VM_STICKY;
   next!.pgoff -= (range.end - range.start) / PAGE_SIZE;
   mm.vmas.resize(next!, range.start, next!.end);
   return next!;
@@ -154,16 +156,19 @@ function mergeExisting(middle: Vma, start: number, end: number, flags: number): 
   const left = prev?.end === start && prev.special === middle.special && fitsAfter(prev, range);
   let right = next?.start === end && next.special === middle.special && fitsBefore(next, range);
   if (left && right) right = sameFamily(prev, next!);
-  if (left && right) return mergeAll(prev, middle, next!);
-  if (left) return mergeLeft(prev, middle, end);
-  if (right) return mergeRight(middle, next!, start);
-  return null;
+  let merged: Vma | null = null;
+  if (left && right) merged = mergeAll(prev, middle, next!);
+  else if (left) merged = mergeLeft(prev, middle, end);
+  else if (right) merged = mergeRight(middle, next!, start);
+  if (merged !== null) merged.flags |= flags & VM_STICKY;
+  return merged;
 }
 
 /** prev | middle | next become prev. */
 function mergeAll(prev: Vma, middle: Vma, next: Vma): Vma {
   const end = next.end;
   dupAnon(prev, middle.anonVma !== null ? middle : next);
+  prev.flags |= next.flags & VM_STICKY;
   removeVma(middle);
   removeVma(next);
   prev.mm.vmas.resize(prev, prev.start, end);
@@ -202,6 +207,7 @@ function mergeRight(middle: Vma, next: Vma, start: number): Vma {
 function absorbNext(prev: Vma, next: Vma): void {
   const end = next.end;
   dupAnon(prev, next);
+  prev.flags |= next.flags & VM_STICKY;
   removeVma(next);
   prev.mm.vmas.resize(prev, prev.start, end);
 }
@@ -216,7 +222,7 @@ function dupAnon(to: Vma, from: Vma | null): void {
 }
 
 function alike(vma: Vma, range: MergeRange): boolean {
-  return ((vma.flags ^ range.flags) & ~VM_SOFTDIRTY) === 0 && vma.file === range.file;
+  return ((vma.flags ^ range.flags) & ~VM_STICKY) === 0 && vma.file === range.file;
 }
 
 function fitsAfter(prev: Vma, range: MergeRange): boolean {

@@ -4,12 +4,13 @@
 // Source: Linux 6.18 mm/mlock.c.
 
 import { EINVAL, ENOMEM, EPERM, SysError } from '../kernel/errors.ts';
-import { PAGE_SIZE, TASK_SIZE, pageAlign, pageDown } from '../kernel/types.ts';
+import { PAGE_SIZE, TASK_SIZE, pageDown, pageUp } from '../kernel/types.ts';
 import { mmPopulate } from './gup.ts';
 import { modifyVma } from './merge.ts';
 import { markRange } from './mlock-pages.ts';
 import type { Mm } from './mm.ts';
 import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT } from './mman.ts';
+import { rangeEnd, wrapsRound } from './range.ts';
 import {
   VM_HUGETLB,
   VM_LOCKED,
@@ -24,17 +25,17 @@ export function doMlock(mm: Mm, start: number, length: number, flags: number): v
   if ((flags & ~MLOCK_ONFAULT) !== 0) throw new SysError(EINVAL);
   if (!canLock(mm)) throw new SysError(EPERM);
   const from = pageDown(start);
-  const bytes = pageAlign(length + (start - from));
+  const bytes = pageUp(length + (start - from));
   if (!mm.system.privileged && locksTooMuch(mm, from, bytes)) throw new SysError(ENOMEM);
   const vmFlags = VM_LOCKED | ((flags & MLOCK_ONFAULT) !== 0 ? VM_LOCKONFAULT : 0);
   applyToRange(mm, from, bytes, vmFlags);
-  if (bytes > 0) mmPopulate(mm, from, from + bytes, false);
+  if (bytes !== 0) mmPopulate(mm, from, from + bytes, false);
 }
 
 /** munlock(2). @throws SysError EINVAL, ENOMEM */
 export function doMunlock(mm: Mm, start: number, length: number): void {
   const from = pageDown(start);
-  applyToRange(mm, from, pageAlign(length + (start - from)), 0);
+  applyToRange(mm, from, pageUp(length + (start - from)), 0);
 }
 
 /** mlockall(2). @throws SysError EINVAL, EPERM, ENOMEM */
@@ -68,11 +69,10 @@ function lockAll(mm: Mm, flags: number): void {
 }
 
 function applyToRange(mm: Mm, start: number, bytes: number, lock: number): void {
-  const end = start + bytes;
   if (bytes === 0) return;
-  // From the kernel half on a range may wrap round to 0; else nothing is mapped there.
-  if (end === Infinity || (start < 0 && end >= 0)) throw new SysError(EINVAL);
+  if (wrapsRound(start, bytes)) throw new SysError(EINVAL);
   if (start < 0) throw new SysError(ENOMEM);
+  const end = rangeEnd(start, bytes);
   const all = mm.vmas.range(start, end);
   if (all.length === 0 || all[0].start > start) throw new SysError(ENOMEM);
   let at = start;
@@ -105,6 +105,7 @@ function canLock(mm: Mm): boolean {
 }
 
 function locksTooMuch(mm: Mm, start: number, bytes: number): boolean {
+  if (bytes < 0) return true;
   const limit = Math.floor(mm.limits.memlock / PAGE_SIZE);
   let pages = bytes / PAGE_SIZE + mm.lockedVm;
   if (pages <= limit) return false;

@@ -77,3 +77,5 @@ export const MADV_GUARD_REMOVE = 103;
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
 export const MFD_HUGETLB = 4;
+export const MFD_NOEXEC_SEAL = 8;
+export const MFD_EXEC = 0x10;

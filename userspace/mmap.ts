@@ -20,7 +20,7 @@ import {
 } from '../kernel/errors.ts';
 import { PAGE_SIZE, TASK_SIZE, pageUp, type VirtAddr } from '../kernel/types.ts';
 import { chargeCommit, unchargeCommit } from './commit.ts';
-import { File, Inode } from './file.ts';
+import { File, Inode, maxFileBytes } from './file.ts';
 import { insertVma, mergeNewRange, removeVma, splitVma } from './merge.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -115,8 +115,7 @@ export function doMmap(
   if ((flags & MAP_FIXED) === 0) addr = roundHint(addr);
   const bytes = length < 0 ? Infinity : pageUp(length);
   if (length < 0 && pageUp(length) === 0) throw new SysError(ENOMEM);
-  const pgoff = offset / PAGE_SIZE;
-  if (offset < 0 && pgoff + 2 ** 52 + bytes / PAGE_SIZE > 2 ** 52) throw new SysError(EOVERFLOW);
+  const pgoff = (offset < 0 ? offset + 2 ** 64 : offset) / PAGE_SIZE;
   if (mm.vmas.size > mm.system.sysctl.maxMapCount) throw new SysError(ENOMEM);
   let vmFlags =
     vmFlagsOfProt(prot) |
@@ -136,6 +135,7 @@ export function doMmap(
     throw new SysError(EPERM);
   }
   if (!mlockFutureOk(mm, vmFlags, bytes / PAGE_SIZE)) throw new SysError(EAGAIN);
+  if (file !== null && !fits(file, pgoff, bytes)) throw new SysError(EOVERFLOW);
   vmFlags = file === null ? anonFlags(vmFlags, flags) : fileFlags(vmFlags, flags, prot, file);
   if ((flags & MAP_NORESERVE) !== 0 && mm.system.sysctl.overcommitMemory !== 2) {
     vmFlags |= VM_NORESERVE;
@@ -162,6 +162,11 @@ function anonFlags(vmFlags: number, flags: number): number {
     default:
       throw new SysError(EINVAL);
   }
+}
+
+/** False where the mapping would reach beyond what the file system can hold (file_mmap_ok()). */
+function fits(file: File, pgoff: number, bytes: number): boolean {
+  return pgoff + bytes / PAGE_SIZE <= Math.floor(maxFileBytes(file.inode) / PAGE_SIZE);
 }
 
 function fileFlags(vmFlags: number, flags: number, prot: number, file: File): number {

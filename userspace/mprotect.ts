@@ -33,6 +33,7 @@ import {
   PROT_WRITE,
 } from './mman.ts';
 import { mayWrite, protHi, protLo, wantsWriteNotify } from './prot.ts';
+import { rangeEnd, wrapsRound } from './range.ts';
 import {
   VM_ACCESS_FLAGS,
   VM_ACCOUNT,
@@ -56,9 +57,11 @@ export function doMprotect(mm: Mm, start: number, length: number, prot: number):
   prot &= ~grows;
   if (start % PAGE_SIZE !== 0) throw new SysError(EINVAL);
   if (length === 0) return;
-  const end = start + (length < 0 ? Infinity : pageUp(length));
-  if (start < 0 || end <= start || end === Infinity) throw new SysError(ENOMEM);
+  const bytes = pageUp(length);
+  if (bytes === 0 || wrapsRound(start, bytes)) throw new SysError(ENOMEM);
   if ((prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM)) !== 0) throw new SysError(EINVAL);
+  if (start < 0) throw new SysError(ENOMEM);
+  const end = rangeEnd(start, bytes);
   const first = mm.vmas.find(start);
   if (first === undefined) throw new SysError(ENOMEM);
   if ((grows & PROT_GROWSDOWN) !== 0) {

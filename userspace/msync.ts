@@ -12,9 +12,10 @@ import {
   MAX_SWAPFILES,
   SWP_PTE_MARKER,
 } from '../kernel/pte.ts';
-import { NO_PFN, PAGE_SIZE, TASK_SIZE, pageAlign, pageUp } from '../kernel/types.ts';
+import { NO_PFN, PAGE_SIZE, TASK_SIZE, pageUp } from '../kernel/types.ts';
 import type { Mm } from './mm.ts';
 import { MS_ASYNC, MS_INVALIDATE, MS_SYNC } from './mman.ts';
+import { rangeEnd, wrapsRound } from './range.ts';
 import { VM_LOCKED, VM_SHARED, type Vma } from './vma.ts';
 
 /** msync(2). @throws SysError EINVAL, ENOMEM, EBUSY */
@@ -22,9 +23,11 @@ export function doMsync(mm: Mm, start: number, length: number, flags: number): v
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0) throw new SysError(EINVAL);
   if (start % PAGE_SIZE !== 0) throw new SysError(EINVAL);
   if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0) throw new SysError(EINVAL);
-  const end = start + pageAlign(length);
-  if (start < 0 || end === Infinity || end < start) throw new SysError(ENOMEM);
-  if (end === start) return;
+  const bytes = pageUp(length);
+  if (wrapsRound(start, bytes)) throw new SysError(ENOMEM);
+  if (bytes === 0) return;
+  if (start < 0) throw new SysError(ENOMEM);
+  const end = rangeEnd(start, bytes);
   let hole = false;
   let at = start;
   for (let vma = mm.vmas.find(start); ; vma = mm.vmas.find(at)) {

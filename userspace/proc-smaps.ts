@@ -19,6 +19,7 @@ const MNEMONICS: readonly (readonly [number, string])[] = [
   [flag.VM_MAYSHARE, 'ms'],
   [flag.VM_GROWSDOWN, 'gd'],
   [flag.VM_PFNMAP, 'pf'],
+  [flag.VM_MAYBE_GUARD, 'gu'],
   [flag.VM_LOCKED, 'lo'],
   [flag.VM_IO, 'io'],
   [flag.VM_SEQ_READ, 'sr'],

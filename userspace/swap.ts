@@ -160,7 +160,9 @@ export class Swap implements SwapPort {
     const own = anonVmaPrepare(vma, rmap.owners);
     if (pages.hasFlags(pfn, PG_anon)) {
       pages.setMapcount(pfn, pages.mapcount(pfn) + 1);
+      mlockMapped(vma, pfn);
     } else {
+      // As in Linux, a page that comes back new to its mapping is not locked by that.
       const keep = pages.flags(pfn);
       rmap.addNewAnon(pfn, exclusive ? own.id : rootOf(own).id, vma.indexOf(va));
       if ((keep & PG_swapcache) !== 0) pages.setFlags(pfn, PG_swapcache);
@@ -169,7 +171,6 @@ export class Swap implements SwapPort {
     if (exclusive) {
       pages.setFlags(pfn, PG_anon_exclusive);
     }
-    mlockMapped(vma, pfn);
   }
 
   /** Should the cache give the page up with this fault (should_try_to_free_swap())? */

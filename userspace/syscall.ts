@@ -6,14 +6,14 @@
 // becomes an errno.
 // Source: Linux 6.18 arch/x86/entry/syscalls/syscall_64.tbl and the man pages of section 2.
 
-import { EBADF, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, SysError } from '../kernel/errors.ts';
+import { EBADF, EEXIST, EFAULT, EFBIG, EINVAL, EISDIR, ENOENT, SysError } from '../kernel/errors.ts';
 import { PAGE_SIZE, pageUp } from '../kernel/types.ts';
 import { doBrk } from './brk.ts';
-import { File } from './file.ts';
+import { File, maxFileBytes } from './file.ts';
 import { readFile, truncateFile, writeFile } from './filemap.ts';
 import { mmPopulate } from './gup.ts';
 import { doMadvise } from './madvise.ts';
-import { MAP_ANONYMOUS, MFD_ALLOW_SEALING, MFD_CLOEXEC } from './mman.ts';
+import { MAP_ANONYMOUS, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_NOEXEC_SEAL } from './mman.ts';
 import { doMlock, doMlockall, doMunlock, doMunlockall } from './mlock.ts';
 import { doMmap, doMunmap } from './mmap.ts';
 import { doMprotect } from './mprotect.ts';
@@ -25,7 +25,7 @@ import type { System } from './system.ts';
 /** A 64-bit register, given as its two halves, as the number that system calls here take. */
 export function reg(lo: number, hi: number): number {
   const value = (hi | 0) * 2 ** 32 + (lo >>> 0);
-  if (Math.abs(value) <= Number.MAX_SAFE_INTEGER) return value;
+  if (Math.abs(value) <= Number.MAX_SAFE_INTEGER || (lo & 0xfff) === 0) return value; // exact
   const limit = 2 ** 53 - 2 * PAGE_SIZE;
   return (value < 0 ? -limit : limit) + (lo & 0xfff);
 }
@@ -38,8 +38,6 @@ export const O_RDWR = 2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;
-
-const MAX_FILE = 2 ** 44 - PAGE_SIZE;
 
 export class Syscalls {
   readonly system: System;
@@ -142,7 +140,9 @@ export class Syscalls {
 
   memfdCreate(task: Task, name: string, flags: number): number {
     return this.run(task, () => {
-      if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING)) !== 0) throw new SysError(EINVAL);
+      const known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
+      const both = MFD_NOEXEC_SEAL | MFD_EXEC;
+      if ((flags & ~known) !== 0 || (flags & both) === both) throw new SysError(EINVAL);
       if (name.length > 249) throw new SysError(EINVAL);
       return task.files.add(this.system.createMemfd(name));
     });
@@ -173,7 +173,7 @@ export class Syscalls {
       if (length < 0) throw new SysError(EINVAL);
       const file = task.files.get(fd);
       if (!file.writable) throw new SysError(EINVAL);
-      if (length > MAX_FILE) throw new SysError(EFBIG);
+      if (length > maxFileBytes(file.inode)) throw new SysError(EFBIG);
       truncateFile(this.system, file.inode, length);
     });
   }
@@ -184,7 +184,7 @@ export class Syscalls {
       if (offset < 0) throw new SysError(EINVAL);
       const file = task.files.get(fd);
       if (!file.writable) throw new SysError(EBADF);
-      if (length < 0) throw new SysError(EINVAL);
+      if (length < 0) throw new SysError(EFAULT); // the buffer would leave the address space
       writeFile(this.system, file.inode, offset, length, byte);
       return length;
     });
@@ -197,7 +197,7 @@ export class Syscalls {
       if (offset < 0) throw new SysError(EINVAL);
       const file = task.files.get(fd);
       if (!file.readable) throw new SysError(EBADF);
-      if (length < 0) throw new SysError(EINVAL);
+      if (length < 0) throw new SysError(EFAULT);
       const count = Math.max(0, Math.min(length, file.inode.size - offset));
       if (count === 0) return 0;
       this.lastByte = readFile(this.system, file, offset, length, offset + count);

@@ -32,6 +32,8 @@ export const VM_MAYSHARE = 0x80;
 export const VM_GROWSDOWN = 0x100;
 export const VM_UFFD_MISSING = 0x200;
 export const VM_PFNMAP = 0x400;
+/** Guard pages were installed here: fork() copies the tables. */
+export const VM_MAYBE_GUARD = 0x800;
 export const VM_UFFD_WP = 0x1000;
 export const VM_LOCKED = 0x2000;
 export const VM_IO = 0x4000;
@@ -51,6 +53,8 @@ export const VM_HUGEPAGE = 0x20000000;
 export const VM_NOHUGEPAGE = 0x40000000;
 export const VM_MERGEABLE = 0x80000000 | 0;
 
+/** Flags that neighbours need not share to be merged: what comes of them has all. */
+export const VM_STICKY = VM_SOFTDIRTY | VM_MAYBE_GUARD;
 export const VM_ACCESS_FLAGS = VM_READ | VM_WRITE | VM_EXEC;
 /** Mappings that are never merged nor expanded. */
 export const VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP;

@@ -28,7 +28,7 @@ import type { Vma } from './vma.ts';
 
 /** Options of zapRange(). */
 export const ZAP_KEEP_COWED = 1; // leave private copies of file pages (unmap_mapping_pages())
-export const ZAP_KEEP_MARKERS = 2; // leave guard markers: the mapping stays (MADV_DONTNEED)
+export const ZAP_KEEP_MARKERS = 2; // leave guard markers: MADV_DONTNEED, truncation
 export const ZAP_RECLAIM_TABLES = 4; // give up PTE tables that cover only emptied memory
 
 /** The rss counter of a mapped page, by its frame's flags (mm_counter()). */

@@ -31,6 +31,9 @@ import { BRK0, IMAGE_START, STACK_PAGE, startProcess, touchImage } from './start
 import type { Notes } from './story.ts';
 import type { Scenario } from './syntax.ts';
 
+/** What the reference machine has. */
+const REFERENCE_RAM = 24 * 2 ** 30;
+
 const REFUSALS: Readonly<Record<number, Pick<Refusal, 'signal' | 'code'>>> = {
   [FAULT_MAPERR]: { signal: 'SIGSEGV', code: 'SEGV_MAPERR' },
   [FAULT_ACCERR]: { signal: 'SIGSEGV', code: 'SEGV_ACCERR' },
@@ -56,7 +59,7 @@ export class EmulatedTarget implements Target {
   start(scenario: Scenario): { brk0: bigint; stack: bigint } {
     const { ram, swap, limit, cpus, thp } = scenario.machine;
     const system = new System({
-      ...(ram === undefined ? {} : { ram }),
+      ram: ram ?? REFERENCE_RAM,
       ...(cpus === undefined ? {} : { cpus }),
       sysctl: { thp, largeFolios: false },
     });

@@ -6,6 +6,7 @@
 // and then the kernels must agree on the error. Every choice comes from the seeded generator.
 
 import { below, chance, pick, type Prng } from '../../kernel/prng.ts';
+import { oddCall } from './random-odd.ts';
 import { ADVICE, TOP, MAP_EXTRA, PAGES, PROCESS_NAMES, PROT, TOPICS } from './topics.ts';
 
 interface Region {
@@ -19,6 +20,12 @@ interface Proc {
   readonly regions: Region[];
   readonly fds: string[];
 }
+
+/** Topics whose sizes are those of huge pages, and topics with a swap device. */
+const HUGE_TOPICS = new Set(['thp', 'thpswap', 'thpmixed']);
+const SWAP_TOPICS = new Set(['swap', 'thpswap', 'thpmixed', 'swapmixed']);
+/** Pages of the files of the topic that reads ahead. */
+const LONG = [64, 100, 200, 300] as const;
 
 class Generator {
   readonly lines: string[] = [];
@@ -34,16 +41,18 @@ class Generator {
   constructor(prng: Prng, topic: string) {
     this.prng = prng;
     this.topic = topic;
-    this.unit = topic === 'thp' ? 128 : 1;
+    this.unit = HUGE_TOPICS.has(topic) ? 128 : 1;
     this.proc = this.procs[0] ?? { name: 'p0', regions: [], fds: [] };
   }
 
   run(statements: number): void {
     const weights = TOPICS[this.topic] ?? {};
-    if (this.topic === 'swap') this.lines.push('machine(swap=64M)');
-    if (this.topic === 'thp') {
-      this.lines.push(`machine(thp=${pick(this.prng, ['always', 'always', 'madvise'])})`);
+    const options: string[] = [];
+    if (SWAP_TOPICS.has(this.topic)) options.push('swap=64M');
+    if (HUGE_TOPICS.has(this.topic)) {
+      options.push(`thp=${pick(this.prng, ['always', 'always', 'madvise'])}`);
     }
+    if (options.length > 0) this.lines.push(`machine(${options.join(', ')})`);
     // Keeps ranges that overshoot off the vdso, which lies right above the first mapping.
     this.say(TOP);
     this.map();
@@ -166,7 +175,7 @@ class Generator {
         return;
       }
       case 'advise': {
-        const some = this.topic === 'swap' && chance(p, 0.5) ? 'PAGEOUT' : pick(p, ADVICE);
+        const some = SWAP_TOPICS.has(this.topic) && chance(p, 0.5) ? 'PAGEOUT' : pick(p, ADVICE);
         this.say(`madvise(${at}, ${length}, MADV_${some})`);
         return;
       }
@@ -221,6 +230,14 @@ class Generator {
       }
       case 'fileio': {
         this.fileio();
+        return;
+      }
+      case 'odd': {
+        const fd = this.proc.fds.length === 0 ? '-1' : pick(p, this.proc.fds);
+        const text = oddCall(p, at, fd);
+        const made = text.startsWith('mmap') || text.startsWith('open');
+        if (text.startsWith('mmap')) this.bind('o', 1, text);
+        else this.say(made ? `${this.fresh('o')} = ${text}` : text);
         return;
       }
       default: {
@@ -329,7 +346,7 @@ class Generator {
       this.proc.fds.push(name);
       return;
     }
-    const pages = this.pages();
+    const pages = this.topic === 'readahead' ? pick(p, LONG) : this.pages();
     const kind = chance(p, 0.5) ? 'MAP_SHARED' : 'MAP_PRIVATE';
     const fixed = chance(p, 0.2);
     const at = fixed ? this.range().at : 'NULL';
@@ -341,6 +358,7 @@ class Generator {
 
   private fileSize(): string {
     const p = this.prng;
+    if (this.topic === 'readahead') return this.size(pick(p, LONG));
     return chance(p, 0.3) ? `${below(p, 200000)}` : this.size(this.pages());
   }
 
@@ -351,7 +369,8 @@ class Generator {
       return;
     }
     const fd = pick(p, this.proc.fds);
-    const at = chance(p, 0.3) ? `${below(p, 100000)}` : this.size(below(p, 32));
+    const reach = this.topic === 'readahead' ? 300 : 32;
+    const at = chance(p, 0.3) ? `${below(p, 100000)}` : this.size(below(p, reach));
     const form = below(p, 10);
     const length = pick(p, ['1', '100', '4K', '5000', '16K']);
     if (form < 4) this.say(`pwrite(${fd}, ${length}, ${at}, ${below(p, 256)})`);

@@ -3,7 +3,7 @@
 //     scratch   an ext4 file system of our own on a loop device, with 128 KiB read-ahead and made
 //               with the `encrypt` feature: that turns large page-cache folios off
 //     thp       /sys/kernel/mm/transparent_hugepage/enabled, khugepaged asleep
-//     swap      a zram device, which is synchronous
+//     swap      a zram device of our own, which is synchronous
 //     limit     a memory cgroup (version 1 or 2)
 //
 // All of it needs root. Without, scenarios run where they can and what is missing is said.
@@ -16,7 +16,7 @@ import { InputError } from '../../../kernel/errors.ts';
 import type { MachineOptions } from '../syntax.ts';
 
 const THP = '/sys/kernel/mm/transparent_hugepage';
-const ZRAM = '/sys/block/zram0';
+const ZRAM_CONTROL = '/sys/class/zram-control';
 const MEMCG = '/sys/fs/cgroup/memory';
 const SCRATCH_SIZE = '512M';
 
@@ -35,7 +35,8 @@ export class Environment {
   readonly notes: string[] = [];
   private readonly undo: (() => void)[] = [];
   private swapSize = 0;
-  private usedSwap = false;
+  /** Number of the zram device; -1 until swap is asked for. */
+  private zram = -1;
   private thp: string;
   private serial = 0;
 
@@ -101,23 +102,20 @@ export class Environment {
 
   private setSwap(bytes: number): void {
     if (bytes === this.swapSize) return;
-    if (!this.root || !existsSync(ZRAM)) throw new InputError('', 'swap needs root and zram0');
-    const device = '/dev/zram0';
-    if (this.swapSize > 0) run('swapoff', device);
-    else if (Number(readFileSync(`${ZRAM}/disksize`, 'utf8')) !== 0) {
-      throw new InputError('', 'swap needs zram0, which is in use');
-    }
-    writeFileSync(`${ZRAM}/reset`, '1');
-    if (!this.usedSwap) {
-      this.usedSwap = true;
+    if (!this.root || !existsSync(ZRAM_CONTROL)) throw new InputError('', 'swap needs root and zram');
+    if (this.zram < 0) {
+      this.zram = Number(readFileSync(`${ZRAM_CONTROL}/hot_add`, 'utf8'));
       this.undo.push(() => {
-        if (this.swapSize > 0) run('swapoff', device);
-        writeFileSync(`${ZRAM}/reset`, '1');
+        if (this.swapSize > 0) run('swapoff', `/dev/zram${this.zram}`);
+        writeFileSync(`${ZRAM_CONTROL}/hot_remove`, String(this.zram));
       });
     }
+    const device = `/dev/zram${this.zram}`;
+    if (this.swapSize > 0) run('swapoff', device);
+    writeFileSync(`/sys/block/zram${this.zram}/reset`, '1');
     this.swapSize = bytes;
     if (bytes === 0) return;
-    writeFileSync(`${ZRAM}/disksize`, String(bytes));
+    writeFileSync(`/sys/block/zram${this.zram}/disksize`, String(bytes));
     run('mkswap', device);
     run('swapon', device);
   }
