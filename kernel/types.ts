@@ -57,7 +57,7 @@ export function pageDown(va: number): VirtAddr {
 
 /** The address rounded up to a page boundary. */
 export function pageUp(va: number): VirtAddr {
-  return pageDown(va + 0xfff);
+  return (Math.ceil(va / PAGE_SIZE) * PAGE_SIZE + 0) as VirtAddr; // exact up to 2^64, and never -0
 }
 
 /**

@@ -128,7 +128,7 @@ function doFetchFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fault
   const { mm } = vma;
   const { pages } = mm.system.machine;
   const index = vma.indexOf(va);
-  const swapped = vma.file!.inode.swapped.has(index);
+  const swapped = mustSwapIn(vma, index);
   const pfn = fetchPage(vma, index, flags);
   if (pfn < 0) return fetchFailure(pfn);
   if (mm.pgt.isNone(pmd) && !allocTablePinned(vma, pmd, pfn as Pfn)) return FAULT_OOM;
@@ -140,6 +140,12 @@ function doFetchFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fault
   mapRun(vma, pmd, va - (pfn - first) * PAGE_SIZE, first, count, write);
   if (write) mm.system.writeback.markDirty(head);
   return swapped ? FAULT_MAJOR : FAULT_OK;
+}
+
+/** Is the page of shared memory on the swap device alone, so that the fault has to wait for it? */
+function mustSwapIn(vma: Vma, index: number): boolean {
+  const slot = vma.file!.inode.swapped.get(index);
+  return slot !== undefined && vma.mm.system.swap?.isCached(slot) !== true;
 }
 
 function fetchFailure(code: number): FaultResult {
@@ -205,7 +211,7 @@ function doCowFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): FaultRe
   const { mem, alloc, rmap } = mm.system.machine;
   const anon = anonVmaPrepare(vma, rmap.owners);
   const index = vma.indexOf(va);
-  const swapped = vma.file!.inode.swapped.has(index);
+  const swapped = mustSwapIn(vma, index);
   const source = fetchPage(vma, index, flags);
   if (source < 0) return fetchFailure(source);
   rmap.get(source as Pfn); // the allocation may reclaim

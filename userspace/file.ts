@@ -15,9 +15,12 @@ import type { Vma } from './vma.ts';
 
 export type InodeKind = 'disk' | 'shmem';
 
-/** The largest file that the kind of file system can hold, in whole pages (s_maxbytes). */
+/** The largest offset of any file, in whole pages (MAX_LFS_FILESIZE). */
+export const MAX_FILE_OFFSET = 2 ** 63 - PAGE_SIZE;
+
+/** The largest file that the kind of file system can hold (s_maxbytes). */
 export function maxFileBytes(inode: Inode): number {
-  return inode.kind === 'disk' ? 2 ** 44 - PAGE_SIZE : 2 ** 63 - PAGE_SIZE;
+  return inode.kind === 'disk' ? 2 ** 44 - PAGE_SIZE : MAX_FILE_OFFSET;
 }
 
 export class Inode implements PageOwner {

@@ -220,9 +220,13 @@ function willNeed(vma: Vma, start: number, end: number): void {
   const { system } = vma.mm;
   if (vma.file === null) {
     if (!system.sysctl.swapConfigured) throw new SysError(EBADF);
+    system.swap?.prefetch(vma, start, end);
     return;
   }
-  if (vma.file.inode.kind !== 'disk') return;
+  if (vma.file.inode.kind !== 'disk') {
+    system.swap?.prefetch(vma, start, end);
+    return;
+  }
   const first = vma.indexOf(start);
   readPages(system, vma.file.inode, first, first + (end - start) / PAGE_SIZE);
 }

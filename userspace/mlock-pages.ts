@@ -8,7 +8,7 @@
 
 import { NO_ENTRY } from '../kernel/pgtable.ts';
 import { _PAGE_SPECIAL, ptePfnAny, ptePresent } from '../kernel/pte.ts';
-import { PAGE_SIZE, PMD_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
+import { NO_PFN, PAGE_SIZE, PMD_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
 import { VM_LOCKED, VM_SPECIAL, type Vma } from './vma.ts';
 
 /** A page was mapped: where the mapping is locked, so is the page (mlock_vma_folio()). */
@@ -53,29 +53,32 @@ function markTable(vma: Vma, pte: number, count: number, locked: boolean): void 
   const { mem, pages } = vma.mm.system.machine;
   const { words } = mem;
   if (pte === NO_ENTRY) return;
-  for (let i = 0, step = 1; i < count; i += step, pte += 2 * step) {
-    step = 1;
-    const lo = words[pte];
-    if (!ptePresent(lo) || (lo & _PAGE_SPECIAL) !== 0) continue;
-    const pfn = ptePfnAny(lo, words[pte + 1]);
-    const head = pages.head(pfn);
-    const nr = 1 << pages.compoundOrder(head);
-    if (nr > 1) {
-      step = runLength(vma, pte, pfn, Math.min(count - i, head + nr - pfn));
-      if (locked && step !== nr) continue;
-    }
-    setMlocked(vma, head, locked);
+  for (let i = 0; i < count;) {
+    const at = pte + 2 * i;
+    const step = runLength(vma, at, count - i);
+    const head = step === 0 ? NO_PFN : pages.head(ptePfnAny(words[at], words[at + 1]));
+    const whole = step === 1 << pages.compoundOrder(Math.max(0, head));
+    if (step > 0 && (whole || !locked)) setMlocked(vma, head, locked);
+    i += Math.max(1, step);
   }
 }
 
-/** How many entries from `pte` on, `max` at most, map the frames from `pfn` on one by one. */
-function runLength(vma: Vma, pte: number, pfn: Pfn, max: number): number {
-  const { words } = vma.mm.system.machine.mem;
-  for (let i = 1; i < max; i++) {
+/**
+ * How many entries from `pte` on, `max` at most, map pages of one compound page in a row; 1 for a
+ * page of its own, 0 for none.
+ */
+function runLength(vma: Vma, pte: number, max: number): number {
+  const { mem, pages } = vma.mm.system.machine;
+  const { words } = mem;
+  if (!ptePresent(words[pte]) || (words[pte] & _PAGE_SPECIAL) !== 0) return 0;
+  const pfn = ptePfnAny(words[pte], words[pte + 1]);
+  const head = pages.head(pfn);
+  const stop = Math.min(max, head + (1 << pages.compoundOrder(head)) - pfn);
+  for (let i = 1; i < stop; i++) {
     const lo = words[pte + 2 * i];
     if (!ptePresent(lo) || ptePfnAny(lo, words[pte + 2 * i + 1]) !== pfn + i) return i;
   }
-  return max;
+  return stop;
 }
 
 function setMlocked(vma: Vma, head: Pfn, locked: boolean): void {

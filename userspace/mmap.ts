@@ -18,9 +18,9 @@ import {
   EPERM,
   SysError,
 } from '../kernel/errors.ts';
-import { PAGE_SIZE, TASK_SIZE, pageUp, type VirtAddr } from '../kernel/types.ts';
+import { PAGE_SIZE, PMD_SIZE, TASK_SIZE, alignUp, pageUp, type VirtAddr } from '../kernel/types.ts';
 import { chargeCommit, unchargeCommit } from './commit.ts';
-import { File, Inode, maxFileBytes } from './file.ts';
+import { File, Inode, MAX_FILE_OFFSET } from './file.ts';
 import { insertVma, mergeNewRange, removeVma, splitVma } from './merge.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -113,7 +113,8 @@ export function doMmap(
   if (length === 0) throw new SysError(EINVAL);
   if ((flags & MAP_FIXED_NOREPLACE) !== 0) flags |= MAP_FIXED;
   if ((flags & MAP_FIXED) === 0) addr = roundHint(addr);
-  const bytes = length < 0 ? Infinity : pageUp(length);
+  const isHuge = (flags & MAP_HUGETLB) !== 0;
+  const bytes = isHuge ? hugeLength(file, length, flags) : length < 0 ? Infinity : pageUp(length);
   if (length < 0 && pageUp(length) === 0) throw new SysError(ENOMEM);
   const pgoff = (offset < 0 ? offset + 2 ** 64 : offset) / PAGE_SIZE;
   if (mm.vmas.size > mm.system.sysctl.maxMapCount) throw new SysError(ENOMEM);
@@ -135,19 +136,39 @@ export function doMmap(
     throw new SysError(EPERM);
   }
   if (!mlockFutureOk(mm, vmFlags, bytes / PAGE_SIZE)) throw new SysError(EAGAIN);
-  if (file !== null && !fits(file, pgoff, bytes)) throw new SysError(EOVERFLOW);
+  // file_mmap_ok(): no file reaches so far.
+  if ((file !== null || isHuge) && pgoff > (MAX_FILE_OFFSET - bytes) / PAGE_SIZE) {
+    throw new SysError(EOVERFLOW);
+  }
   vmFlags = file === null ? anonFlags(vmFlags, flags) : fileFlags(vmFlags, flags, prot, file);
   if ((flags & MAP_NORESERVE) !== 0 && mm.system.sysctl.overcommitMemory !== 2) {
     vmFlags |= VM_NORESERVE;
   }
-  // The pool of huge pages (nr_hugepages) is empty: none can be set aside for the mapping.
-  if ((flags & MAP_HUGETLB) !== 0) throw new SysError(file === null ? ENOMEM : EINVAL);
+  if (isHuge) reserveHuge(at, pgoff);
   const shared = (vmFlags & VM_MAYSHARE) !== 0;
   const start = file === null && !shared ? at / PAGE_SIZE : file === null ? 0 : pgoff;
   mmapRegion(mm, file, at, end, vmFlags, start);
   const wanted =
     (vmFlags & VM_LOCKED) !== 0 || (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
   return { addr: at, populateBytes: wanted ? bytes : 0 };
+}
+
+/** The length of a MAP_HUGETLB mapping in whole huge pages. @throws SysError EINVAL no such size */
+function hugeLength(file: File | null, length: number, flags: number): number {
+  const size = (flags >>> MAP_HUGE_SHIFT) & 0x3f;
+  if (file !== null || (size !== 0 && 2 ** size !== PMD_SIZE)) throw new SysError(EINVAL);
+  const bytes = alignUp(length, PMD_SIZE);
+  if (length < 0 && bytes === 0) throw new SysError(EINVAL);
+  return bytes < 0 ? Infinity : bytes;
+}
+
+/**
+ * Sets huge pages aside for a mapping: the pool (nr_hugepages) is empty (hugetlbfs_file_mmap()).
+ * @throws SysError EINVAL what is not aligned to huge pages; ENOMEM
+ */
+function reserveHuge(at: number, pgoff: number): never {
+  const misplaced = at % PMD_SIZE !== 0 || (pgoff * PAGE_SIZE) % PMD_SIZE !== 0;
+  throw new SysError(misplaced ? EINVAL : ENOMEM);
 }
 
 function anonFlags(vmFlags: number, flags: number): number {
@@ -162,11 +183,6 @@ function anonFlags(vmFlags: number, flags: number): number {
     default:
       throw new SysError(EINVAL);
   }
-}
-
-/** False where the mapping would reach beyond what the file system can hold (file_mmap_ok()). */
-function fits(file: File, pgoff: number, bytes: number): boolean {
-  return pgoff + bytes / PAGE_SIZE <= Math.floor(maxFileBytes(file.inode) / PAGE_SIZE);
 }
 
 function fileFlags(vmFlags: number, flags: number, prot: number, file: File): number {
@@ -184,6 +200,8 @@ function fileFlags(vmFlags: number, flags: number, prot: number, file: File): nu
     if (!file.writable) vmFlags &= ~(VM_MAYWRITE | VM_SHARED);
   }
   if (!file.readable) throw new SysError(EACCES);
+  // Synchronous faults are for memory that is its own disk (daxdev_mapping_supported()).
+  if ((flags & MAP_SYNC) !== 0 && file.inode.kind === 'disk') throw new SysError(EOPNOTSUPP);
   if ((vmFlags & VM_GROWSDOWN) !== 0) throw new SysError(EINVAL);
   return vmFlags;
 }

@@ -141,10 +141,9 @@ export function asyncReadAhead(
     ra.size = nextWindow(start - index + count, max);
   }
   ra.order = Math.min(ra.order + 2, MAX_READ_ORDER);
-  if (system.sysctl.largeFolios) {
-    const end = alignDown(ra.start + ra.size, 1 << Math.min(ra.order, log2(max)));
-    if (end > ra.start) ra.size = end - ra.start;
-  }
+  // The window ends where a folio of this order would, also where there are no such folios.
+  const end = alignDown(ra.start + ra.size, 1 << Math.min(ra.order, log2(max)));
+  if (end > ra.start) ra.size = end - ra.start;
   ra.asyncSize = ra.size;
   readWindow(system, file);
   return true;
@@ -198,6 +197,7 @@ function readWindow(system: System, file: File): void {
   const { inode, ra } = file;
   const end = Math.min(ra.start + ra.size, inode.sizePages);
   if (!system.sysctl.largeFolios) {
+    ra.order = 0;
     readSingle(system, file, ra.start, end);
     return;
   }

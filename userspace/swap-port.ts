@@ -10,6 +10,8 @@ export interface SwapPort {
   swapIn(vma: Vma, pte: number, va: VirtAddr, flags: number): FaultResult;
   /** Brings a swapped page of shared memory back into the file's cache. @returns its frame. */
   shmemIn(inode: Inode, index: number): Pfn;
+  /** Reads what is swapped out of [start, end) of the mapping into the swap cache. */
+  prefetch(vma: Vma, start: number, end: number): void;
   /** One entry more refers to the slot. */
   dup(type: number, offset: number): void;
   /** One entry less. */

@@ -35,6 +35,7 @@ import {
   swapOffset,
   swapType,
 } from '../kernel/pte.ts';
+import { NO_ENTRY } from '../kernel/pgtable.ts';
 import { PSWPIN, PSWPOUT } from '../kernel/stats.ts';
 import { NO_SLOT, SwapArea } from '../kernel/swap.ts';
 import {
@@ -220,6 +221,32 @@ export class Swap implements SwapPort {
     return pfn;
   }
 
+  /** Reads what is swapped out of [start, end) into the swap cache (MADV_WILLNEED). */
+  prefetch(vma: Vma, start: number, end: number): void {
+    const { pgt } = vma.mm;
+    const { words } = this.system.machine.mem;
+    if (vma.file !== null) {
+      const first = vma.indexOf(start);
+      const stop = first + (end - start) / PAGE_SIZE;
+      for (const [index, offset] of vma.file.inode.swapped) {
+        if (index >= first && index < stop) this.readCached(offset, false);
+      }
+      return;
+    }
+    for (let va = pgt.nextPmd(start, end); va < end; va = pgt.nextPmd(va, end)) {
+      const next = Math.min(end, alignDown(va, PMD_SIZE) + PMD_SIZE);
+      const pmd = pgt.pmdAt(va);
+      let pte = pgt.isHuge(pmd) ? NO_ENTRY : pgt.pteIn(pmd, va);
+      for (; pte !== NO_ENTRY && va < next; va += PAGE_SIZE, pte += 2) {
+        const lo = words[pte];
+        const hi = words[pte + 1];
+        if (pteNone(lo, hi) || ptePresent(lo) || swapType(hi) >= MAX_SWAPFILES) continue;
+        this.readCached(swapOffset(lo, hi), false);
+      }
+      va = next;
+    }
+  }
+
   /** A fault found its page in the swap cache: what was read ahead was of use. */
   private hit(vma: Vma, va: VirtAddr, pfn: Pfn): void {
     const { pages } = this.system.machine;
@@ -274,8 +301,13 @@ export class Swap implements SwapPort {
   /** Brings a swapped page of shared memory back into its file's cache. */
   shmemIn(inode: Inode, index: number): Pfn {
     const offset = inode.swapped.get(index) ?? NO_SLOT;
-    const pfn = this.readPast(offset);
+    const cached = this.area.cached[offset] as Pfn;
+    const pfn = cached === NO_PFN ? this.readPast(offset) : cached;
     if (pfn === NO_PFN) return NO_PFN;
+    if (cached !== NO_PFN) {
+      this.area.removeFromCache(pfn);
+      this.system.machine.lru.remove(pfn); // the file's cache puts it on a list again
+    }
     inode.swapped.delete(index);
     this.area.put(offset);
     insertPage(this.system, inode, index, pfn);

@@ -185,8 +185,11 @@ export class Syscalls {
       const file = task.files.get(fd);
       if (!file.writable) throw new SysError(EBADF);
       if (length < 0) throw new SysError(EFAULT); // the buffer would leave the address space
-      writeFile(this.system, file.inode, offset, length, byte);
-      return length;
+      const room = maxFileBytes(file.inode) - offset;
+      if (length > 0 && room <= 0) throw new SysError(EFBIG);
+      const count = Math.min(length, room);
+      writeFile(this.system, file.inode, offset, count, byte);
+      return count;
     });
   }
 

@@ -7,7 +7,18 @@
 
 import { below, chance, pick, type Prng } from '../../kernel/prng.ts';
 import { oddCall } from './random-odd.ts';
-import { ADVICE, TOP, MAP_EXTRA, PAGES, PROCESS_NAMES, PROT, TOPICS } from './topics.ts';
+import {
+  ADVICE,
+  HUGE_TOPICS,
+  LONG,
+  MAP_EXTRA,
+  PAGES,
+  PROCESS_NAMES,
+  PROT,
+  SWAP_TOPICS,
+  TOP,
+  TOPICS,
+} from './topics.ts';
 
 interface Region {
   readonly name: string;
@@ -20,12 +31,6 @@ interface Proc {
   readonly regions: Region[];
   readonly fds: string[];
 }
-
-/** Topics whose sizes are those of huge pages, and topics with a swap device. */
-const HUGE_TOPICS = new Set(['thp', 'thpswap', 'thpmixed']);
-const SWAP_TOPICS = new Set(['swap', 'thpswap', 'thpmixed', 'swapmixed']);
-/** Pages of the files of the topic that reads ahead. */
-const LONG = [64, 100, 200, 300] as const;
 
 class Generator {
   readonly lines: string[] = [];
@@ -162,18 +167,15 @@ class Generator {
     const { at, length } = this.range();
     const p = this.prng;
     switch (kind) {
-      case 'map': {
+      case 'map':
         this.map();
         return;
-      }
-      case 'unmap': {
+      case 'unmap':
         this.say(`munmap(${at}, ${length})`);
         return;
-      }
-      case 'protect': {
+      case 'protect':
         this.say(`mprotect(${at}, ${length}, ${this.prot()})`);
         return;
-      }
       case 'advise': {
         const some = SWAP_TOPICS.has(this.topic) && chance(p, 0.5) ? 'PAGEOUT' : pick(p, ADVICE);
         this.say(`madvise(${at}, ${length}, MADV_${some})`);
@@ -184,18 +186,15 @@ class Generator {
         this.say(`madvise(${at}, ${length}, MADV_GUARD_${some})`);
         return;
       }
-      case 'access': {
+      case 'access':
         this.access(at, length);
         return;
-      }
-      case 'move': {
+      case 'move':
         this.move(at, length);
         return;
-      }
-      case 'lock': {
+      case 'lock':
         this.lock(at, length);
         return;
-      }
       case 'sync': {
         const flags = pick(p, ['MS_SYNC', 'MS_ASYNC', 'MS_INVALIDATE', 'MS_SYNC|MS_INVALIDATE']);
         this.say(
@@ -208,30 +207,24 @@ class Generator {
         this.say(`brk(brk0 + ${this.size(below(p, 24))}${odd})`);
         return;
       }
-      case 'stack': {
+      case 'stack':
         this.say(`${pick(p, ['load', 'store'])}(stack - ${this.size(below(p, 80))})`);
         return;
-      }
-      case 'grow': {
+      case 'grow':
         this.grow();
         return;
-      }
-      case 'fork': {
+      case 'fork':
         this.fork();
         return;
-      }
-      case 'exit': {
+      case 'exit':
         this.exit();
         return;
-      }
-      case 'file': {
+      case 'file':
         this.file();
         return;
-      }
-      case 'fileio': {
+      case 'fileio':
         this.fileio();
         return;
-      }
       case 'odd': {
         const fd = this.proc.fds.length === 0 ? '-1' : pick(p, this.proc.fds);
         const text = oddCall(p, at, fd);

@@ -88,6 +88,12 @@ export const TOPICS: Readonly<Record<string, Readonly<Record<string, number>>>> 
   },
 };
 
+/** Topics whose sizes are those of huge pages, and topics with a swap device. */
+export const HUGE_TOPICS = new Set(['thp', 'thpswap', 'thpmixed']);
+export const SWAP_TOPICS = new Set(['swap', 'thpswap', 'thpmixed', 'swapmixed']);
+/** Pages of the files of the topic that reads ahead. */
+export const LONG = [64, 100, 200, 300] as const;
+
 export const ADVICE = [
   'DONTNEED',
   'DONTNEED',
