@@ -1,19 +1,34 @@
 // System calls: from a program's registers to the kernel's functions, and back.
 //
 // Arguments are register values as signed doubles: -1 is 0xffff'ffff'ffff'ffff. Magnitudes above
-// 2^53 are saturated, keeping their place within a page (see reg()), which is all that any check
-// looks at. Results are as in the register: >= 0, or -errno. This is the one place where a SysError
-// becomes an errno.
+// 2^53 are exact where they are whole pages, else saturated, keeping their place within a page (see
+// reg()), which is all that any check looks at. Results are as in the register: >= 0, or -errno.
+// This is the one place where a SysError becomes an errno.
 // Source: Linux 6.18 arch/x86/entry/syscalls/syscall_64.tbl and the man pages of section 2.
 
-import { EBADF, EEXIST, EFAULT, EFBIG, EINVAL, EISDIR, ENOENT, SysError } from '../kernel/errors.ts';
+import {
+  EBADF,
+  EEXIST,
+  EFAULT,
+  EFBIG,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  SysError,
+} from '../kernel/errors.ts';
 import { PAGE_SIZE, pageUp } from '../kernel/types.ts';
 import { doBrk } from './brk.ts';
 import { File, maxFileBytes } from './file.ts';
 import { readFile, truncateFile, writeFile } from './filemap.ts';
 import { mmPopulate } from './gup.ts';
 import { doMadvise } from './madvise.ts';
-import { MAP_ANONYMOUS, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_NOEXEC_SEAL } from './mman.ts';
+import {
+  MAP_ANONYMOUS,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  MFD_EXEC,
+  MFD_NOEXEC_SEAL,
+} from './mman.ts';
 import { doMlock, doMlockall, doMunlock, doMunlockall } from './mlock.ts';
 import { doMmap, doMunmap } from './mmap.ts';
 import { doMprotect } from './mprotect.ts';

@@ -75,6 +75,7 @@ const ADVICE = [
   ...['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', '14', '15', '16', '17', '18'],
   ...['19', '20', '22', '24', '25', '26', '99', '102', '103', '104', '-1', '0x100000004'],
 ] as const;
+const MSYNC = ['0', '1', '2', '4', '5', '6', '7', '8', '-1'] as const;
 const OPEN = [
   'O_RDONLY',
   'O_WRONLY',
@@ -128,7 +129,7 @@ export function oddCall(prng: Prng, near: string, fd: string): string {
       ]);
     }
     case 'msync':
-      return `msync(${at}, ${length}, ${pick(prng, ['0', '1', '2', '4', '5', '6', '7', '8', '-1'])})`;
+      return `msync(${at}, ${length}, ${pick(prng, MSYNC)})`;
     case 'mincore':
       return `mincore(${at}, ${short})`;
     case 'brk':

@@ -35,7 +35,17 @@ export const TOPICS: Readonly<Record<string, Readonly<Record<string, number>>>> 
   },
   swap: { map: 4, advise: 8, access: 12, fork: 2, exit: 1, protect: 2, move: 2, look: 3, file: 1 },
   thp: { map: 6, access: 10, advise: 6, fork: 1, exit: 1, protect: 3, unmap: 3, move: 3, look: 3 },
-  thpswap: { map: 5, access: 10, advise: 8, fork: 1, exit: 1, protect: 2, unmap: 2, move: 2, look: 3 },
+  thpswap: {
+    map: 5,
+    access: 10,
+    advise: 8,
+    fork: 1,
+    exit: 1,
+    protect: 2,
+    unmap: 2,
+    move: 2,
+    look: 3,
+  },
   thpmixed: {
     map: 6,
     access: 12,

@@ -102,7 +102,9 @@ export class Environment {
 
   private setSwap(bytes: number): void {
     if (bytes === this.swapSize) return;
-    if (!this.root || !existsSync(ZRAM_CONTROL)) throw new InputError('', 'swap needs root and zram');
+    if (!this.root || !existsSync(ZRAM_CONTROL)) {
+      throw new InputError('', 'swap needs root and zram');
+    }
     if (this.zram < 0) {
       this.zram = Number(readFileSync(`${ZRAM_CONTROL}/hot_add`, 'utf8'));
       this.undo.push(() => {
