@@ -233,7 +233,9 @@ export class HeapScriptRunner {
     if (number === undefined) {
       number = this.nextSpan++;
       this.spanNumber.set(s, number);
-      const page = ((spans.start[s] ?? 0) >> 10) - this.base.first_page_offset / 8192;
+      const { heapBase, heapStart } = this.go.profile;
+      const first = (heapStart - heapBase + this.base.first_page_offset) / 8192;
+      const page = ((spans.start[s] ?? 0) >> 10) - first;
       const npages = spans.npages[s] ?? 0;
       seen.spans.push({ span: number, npages, nelems: spans.nelems[s] ?? 0, page });
     }

@@ -34,7 +34,22 @@ export const BITS_MARKS = 1;
 export const BITS_SPECIALS = 2;
 export const BITS_INLINE = 3;
 
-export class Arenas {
+/** What the heap asks of its pages: span and bitmaps of each. Two forms: arenas, and one arena. */
+export interface PageMaps {
+  /** Numbers of the arenas of 64 MiB, whose bitmaps of pages bits() finds. */
+  readonly list: readonly number[];
+  /** Span that each page of the window belongs to; 0 for none. */
+  readonly pageSpan: Int32Array;
+  bits(w: number, which: number): number;
+  setBit(w: number, which: number, on: boolean): void;
+  /** Address of the byte of the heap's pointer bitmap that describes words w & ~3 to w | 3. */
+  bitmapByte(w: number): number;
+  mapPages(s: number, w: number, npages: number, record: number): void;
+  /** Record of the span at heap word `w`, as the map of pages has it. */
+  spanRecordAt(w: number): number;
+}
+
+export class Arenas implements PageMaps {
   /** Numbers of the arenas, in the order of their reservation. */
   readonly list: number[] = [];
   /** Span that each page of the window belongs to; 0 for none. */
@@ -60,6 +75,10 @@ export class Arenas {
   /** Address of the record of the arena that holds heap word `w`. */
   recordAt(w: number): number {
     return this.records[w >> 23];
+  }
+
+  bitmapByte(w: number): number {
+    return this.recordAt(w) + Math.floor((w % (ARENA_BYTES / 8)) / 4);
   }
 
   /** Number of page `w` >> 10 within its arena. */
@@ -139,7 +158,6 @@ export class Arenas {
     }
   }
 
-  /** Record of the span at heap word `w`, as its arena has it. */
   spanRecordAt(w: number): number {
     const at = this.recordAt(w) + this.sys.profile.heapArenaSpans + this.pageIn(w) * 8;
     return this.sys.mem.load64(at);

@@ -7,13 +7,15 @@
 //   go1.26, large objects           the type in the span's record
 //   go1.19                          two bits a word in the arena's record, a byte for four words:
 //                                   low nibble "is a pointer", high nibble "more may follow"
+//   go1.9                           the same before the heap's arena, backwards; the high bit of
+//                                   an object's second word is kept for checkmarks: always clear
 //
 // Source: Go 1.26.8 src/runtime/mbitmap.go, mgcmark_greenteagc.go; Go 1.19.8
 // src/runtime/mbitmap.go.
 
 import { type Heap, INLINE_BYTES } from './mheap.ts';
 import type { TypeTable } from './types.ts';
-import { ARENA_BYTES, PAGE_BYTES, type Sys } from './sys.ts';
+import { PAGE_BYTES, type Sys } from './sys.ts';
 
 export const MAX_BITS_IN_SPAN = 512;
 /** Words from the end of a span's first page to its inline mark bits, in heap words. */
@@ -66,14 +68,15 @@ export class Bitmaps {
 
   /** Address of the byte in the arena's bitmap that describes heap words w & ~3 to w | 3. */
   private arenaByte(w: number): number {
-    return this.heap.arenas.recordAt(w) + Math.floor((w % (ARENA_BYTES / 8)) / 4);
+    return this.heap.arenas.bitmapByte(w);
   }
 
   private initArenaBits(s: number, pointers: boolean): void {
     const { spans } = this.heap;
     const { mem } = this.sys;
     for (let p = 0; p < spans.npages[s]; p++) {
-      const at = this.arenaByte(spans.start[s] + p * 1024);
+      const first = spans.start[s] + p * 1024;
+      const at = Math.min(this.arenaByte(first), this.arenaByte(first + 1023));
       if (pointers) for (let i = 0; i < 256; i += 4) mem.store32(at + i, -1);
       else mem.zero(at, 256);
     }
@@ -136,6 +139,7 @@ export class Bitmaps {
     const size = this.heap.spans.elemsize[s];
     if (size === 8) return;
     const { mem } = this.sys;
+    const checkmarks = this.sys.profile.linearArena;
     // The word behind the last pointer stops a scan; what older objects left after it is not read.
     const n = Math.min(size / 8, last + 1);
     for (let i = 0; i < n;) {
@@ -146,7 +150,7 @@ export class Bitmaps {
       let value = 0;
       for (let k = 0; k < run; k++) {
         if (i + k >= last) break;
-        value |= 0x10 << (shift + k);
+        if (!checkmarks || i + k !== 1) value |= 0x10 << (shift + k);
         if (this.types.isPointer(type, i + k)) value |= 1 << (shift + k);
       }
       const mask = (((1 << run) - 1) << shift) * 0x11;

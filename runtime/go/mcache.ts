@@ -8,7 +8,7 @@
 // Source: Go 1.26.8 src/runtime/mcache.go, runtime2.go (p), mprof.go (nextSample).
 
 import { assert } from '../../kernel/errors.ts';
-import type { Central } from './mcentral.ts';
+import type { CentralList } from './mcentral.ts';
 import type { Heap } from './mheap.ts';
 import { PageCache } from './mpagecache.ts';
 import { ctz } from './pallocbits.ts';
@@ -71,19 +71,22 @@ export class Proc {
   /** Bytes until the heap profile takes a sample. */
   nextSample = Infinity;
   private readonly heap: Heap;
-  private readonly central: readonly Central[];
+  /** What a cached span's sweepgen is ahead of the heap's; go1.9 flushes before it sweeps: 0. */
+  private readonly cachedGen: number;
+  private readonly central: readonly CentralList[];
   private readonly stats: AllocStats;
   private readonly live: LiveCounter;
 
   constructor(
     id: number,
     heap: Heap,
-    central: readonly Central[],
+    central: readonly CentralList[],
     stats: AllocStats,
     live: LiveCounter,
   ) {
     this.id = id;
     this.heap = heap;
+    this.cachedGen = heap.lists === null ? 3 : 0;
     this.central = central;
     this.stats = stats;
     this.live = live;
@@ -154,13 +157,13 @@ export class Proc {
     assert(spans.allocCount[old] === spans.nelems[old], 'refill of span with free space remaining');
     this.stats.refills++;
     if (old !== 0) {
-      assert(spans.sweepgen[old] === sweepgen + 3, 'bad sweepgen in refill');
+      assert(spans.sweepgen[old] === sweepgen + this.cachedGen, 'bad sweepgen in refill');
       this.central[spc].uncacheSpan(old);
       this.countUse(old, spc);
       if (spc === TINY_SPAN_CLASS) this.flushTinyCount();
     }
     const s = this.central[spc].cacheSpan(this);
-    spans.sweepgen[s] = this.heap.sweepgen + 3;
+    spans.sweepgen[s] = this.heap.sweepgen + this.cachedGen;
     spans.cachedCount[s] = spans.allocCount[s];
     spans.store(s);
     const used = spans.allocCount[s] * spans.elemsize[s];
@@ -192,7 +195,7 @@ export class Proc {
     this.stats.largeAllocCount++;
     this.stats.totalAlloc += npages * PAGE_BYTES;
     this.live.update(npages * PAGE_BYTES, 0);
-    this.central[spc].fullSwept.push(s);
+    this.central[spc].addLarge(s);
     return s;
   }
 

@@ -30,7 +30,26 @@ export interface Sweeper {
   readonly drained: boolean;
 }
 
-export class Central {
+/** The spans of one span class, whichever way they are kept. */
+export interface CentralList {
+  readonly spanclass: number;
+  /** A swept span with a free slot, the caller's alone. */
+  cacheSpan(user: PageUser): number;
+  /** A large object pays for the sweep before its span is taken. */
+  chargeSweep(npages: number): void;
+  /** The span of a large object that was just made. */
+  addLarge(s: number): void;
+  /** A processor gives a span back. */
+  uncacheSpan(s: number): void;
+  /** A span was swept, `used` slots are left; with none it goes back to the heap. */
+  swept(s: number, used: number): void;
+  /** A span that may need sweeping, from the full or the partly filled ones; 0 for none. */
+  takeUnswept(full: boolean): number;
+  /** All is swept: the sets of the last cycle are empty. */
+  reset(): void;
+}
+
+export class Central implements CentralList {
   readonly spanclass: number;
   private readonly heap: Heap;
   private readonly sweeper: Sweeper;
@@ -52,27 +71,27 @@ export class Central {
     this.full = [new SpanSet(heap.sets), new SpanSet(heap.sets)];
   }
 
-  private get swept(): 0 | 1 {
+  private get sweptIndex(): 0 | 1 {
     return (this.heap.sweepgen & 2) === 0 ? 0 : 1;
   }
 
-  get partialSwept(): SpanSet {
-    return this.partial[this.swept];
+  private get partialSwept(): SpanSet {
+    return this.partial[this.sweptIndex];
   }
-  get partialUnswept(): SpanSet {
-    return this.partial[this.swept === 0 ? 1 : 0];
+  private get partialUnswept(): SpanSet {
+    return this.partial[this.sweptIndex === 0 ? 1 : 0];
   }
-  get fullSwept(): SpanSet {
-    return this.full[this.swept];
+  private get fullSwept(): SpanSet {
+    return this.full[this.sweptIndex];
   }
-  get fullUnswept(): SpanSet {
-    return this.full[this.swept === 0 ? 1 : 0];
+  private get fullUnswept(): SpanSet {
+    return this.full[this.sweptIndex === 0 ? 1 : 0];
   }
 
-  /** A swept span with a free slot, in no set. */
   cacheSpan(user: PageUser): number {
     const npages = this.heap.sys.profile.classes.pages[this.spanclass >> 1];
     this.sweeper.deductCredit(npages * PAGE_BYTES, 0);
+    this.heap.centralLocks++;
     let s = this.partialSwept.pop();
     if (s === 0) s = this.sweepOne();
     if (s === 0) {
@@ -87,9 +106,26 @@ export class Central {
     return s;
   }
 
-  /** A large object pays for the sweep before its span is taken. */
   chargeSweep(npages: number): void {
     this.sweeper.deductCredit(npages * PAGE_BYTES, npages);
+  }
+
+  addLarge(s: number): void {
+    this.fullSwept.push(s);
+  }
+
+  swept(s: number, used: number): void {
+    if (used === 0) return;
+    (used === this.heap.spans.nelems[s] ? this.fullSwept : this.partialSwept).push(s);
+  }
+
+  takeUnswept(full: boolean): number {
+    return (full ? this.fullUnswept : this.partialUnswept).pop();
+  }
+
+  reset(): void {
+    this.partialUnswept.reset();
+    this.fullUnswept.reset();
   }
 
   private sweepOne(): number {
@@ -122,6 +158,7 @@ export class Central {
   uncacheSpan(s: number): void {
     const { spans, sweepgen } = this.heap;
     assert(spans.allocCount[s] > 0, 'uncaching span but s.allocCount == 0');
+    this.heap.centralLocks++;
     const stale = spans.sweepgen[s] === sweepgen + 1;
     spans.sweepgen[s] = stale ? sweepgen - 1 : sweepgen;
     spans.store(s);

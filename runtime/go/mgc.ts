@@ -197,6 +197,8 @@ export class Gc implements AllocGc {
     }
     // The start of a cycle wakes the scavenger, which runs while marking does, with the old goals.
     this.scavenger.background();
+    // go1.9 empties the processors' caches before anything is swept.
+    if (heap.lists !== null) for (const p of this.procs) p.releaseAll();
     pacer.heapScanWork = marker.scanWork;
     this.onMarked?.();
     pacer.endCycle();
@@ -212,7 +214,7 @@ export class Gc implements AllocGc {
     this.commit();
     this.numGc++;
     if (this.forced) this.numForced++;
-    heap.pages.scav.nextGeneration();
+    if (heap.lists === null) heap.pages.scav.nextGeneration();
     marker.work.prepareFree();
     for (const p of this.procs) p.prepareForSweep();
     this.onCycle?.({

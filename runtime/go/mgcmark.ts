@@ -45,6 +45,7 @@ export class Marker {
   private readonly pageSpan: Int32Array;
   private readonly inline: boolean;
   private readonly headers: boolean;
+  private readonly checkmarks: boolean;
 
   constructor(heap: Heap, bitmaps: Bitmaps, types: TypeTable, work: GcWork) {
     this.heap = heap;
@@ -56,6 +57,7 @@ export class Marker {
     this.pageSpan = heap.pageSpan;
     this.inline = heap.sys.profile.inlineMarks;
     this.headers = heap.sys.profile.mallocHeaders;
+    this.checkmarks = heap.sys.profile.linearArena;
   }
 
   /** Marks what a pointer, given by its halves, points into; queues it if it was white. */
@@ -368,7 +370,7 @@ export class Marker {
       const word = w + i;
       if (i === 0 || (word & 3) === 0) byte = bytes[bitmaps.arenaByteAt(word)];
       const bits = byte >> (word & 3);
-      if ((bits & 0x10) === 0) break;
+      if ((bits & 0x10) === 0 && !(this.checkmarks && i === 1)) break;
       if ((bits & 1) === 0) continue;
       const at = sys.heapAtRead(word);
       const lo = words[at];

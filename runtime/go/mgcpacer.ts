@@ -93,7 +93,6 @@ export class Pacer {
   constructor(sys: Sys, heapAlloc: () => number) {
     this.sys = sys;
     this.heapAlloc = heapAlloc;
-    this.commit(true);
   }
 
   /** The least trigger that an unfinished sweep imposes; 0 when it is done. */

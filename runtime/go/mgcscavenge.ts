@@ -18,6 +18,8 @@ import { CHUNK_PAGES, clearRange, setRange } from './pallocbits.ts';
 import { HUGE_PAGE, PAGE_BYTES, PHYS_PAGE, S_FREE, S_INUSE, S_RELEASED } from './sys.ts';
 
 const QUANTUM = 64 << 10;
+/** go1.9 gives back what was free for five minutes. */
+const UNUSED_LIMIT_NS = 300e9;
 /** Background work pauses after a millisecond; releasing a 4 KiB page takes about this long. */
 const WORK_NS = 1e6;
 const NS_PER_PAGE = 200;
@@ -81,6 +83,7 @@ export class Scavenger {
 
   /** A piece of background work: until the goals hold, or for a millisecond. @returns bytes. */
   background(): number {
+    if (this.heap.lists !== null) return this.heap.lists.scavenge(UNUSED_LIMIT_NS);
     let released = 0;
     while ((released / PHYS_PAGE) * NS_PER_PAGE < WORK_NS && !this.reached) {
       const r = this.scavenge(QUANTUM, false);
@@ -97,6 +100,7 @@ export class Scavenger {
 
   /** Releases at least `bytes` if there is as much. @returns how much was released. */
   scavenge(bytes: number, force: boolean): number {
+    if (this.heap.lists !== null) return force ? this.heap.lists.scavenge(0) : 0;
     const { pages } = this.heap;
     let released = 0;
     while (released < bytes) {

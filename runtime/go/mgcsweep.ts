@@ -14,10 +14,11 @@ import { assert } from '../../kernel/errors.ts';
 import type { Bitmaps } from './mbitmap.ts';
 import { INLINE_WORDS8 } from './mbitmap.ts';
 import type { AllocStats } from './mcache.ts';
-import type { Central, Sweeper } from './mcentral.ts';
+import type { CentralList, Sweeper } from './mcentral.ts';
 import { BITS_IN_USE, BITS_MARKS, PAGES_PER_ARENA } from './arena.ts';
 import { type Heap, SPAN_HEAP } from './mheap.ts';
 import { IN_USE } from './mspan.ts';
+import type { SpanList } from './spanlist.ts';
 import { PAGE_BYTES } from './sys.ts';
 
 const RECLAIM_PAGES = 512;
@@ -30,7 +31,7 @@ export interface SweepHooks {
 }
 
 export class Sweep implements Sweeper {
-  central: readonly Central[] = [];
+  central: readonly CentralList[] = [];
   hooks: SweepHooks | null = null;
   /** Looks after the specials of a span before its marks are used. */
   specials: ((s: number) => void) | null = null;
@@ -97,9 +98,11 @@ export class Sweep implements Sweeper {
   }
 
   private nextSpan(): number {
+    const { lists, sweepgen } = this.heap;
+    if (lists !== null) return lists.sweepSpans[(sweepgen & 2) === 0 ? 1 : 0].popLast();
     for (; this.next < this.central.length * 2; this.next++) {
       const c = this.central[this.next >> 1];
-      const s = ((this.next & 1) === 0 ? c.fullUnswept : c.partialUnswept).pop();
+      const s = c.takeUnswept((this.next & 1) === 0);
       if (s !== 0) return s;
     }
     return 0;
@@ -108,10 +111,7 @@ export class Sweep implements Sweeper {
   /** Sweeps all that is left, and empties the sets for the next cycle. */
   finish(): void {
     while (this.sweepOne() >= 0);
-    for (const c of this.central) {
-      c.partialUnswept.reset();
-      c.fullUnswept.reset();
-    }
+    for (const c of this.central) c.reset();
     this.heap.bits.nextEpoch();
   }
 
@@ -150,13 +150,12 @@ export class Sweep implements Sweeper {
       }
     }
     spans.store(s);
-    if (preserve) return false;
-    if (used === 0) {
+    if (!preserve) this.central[spc].swept(s, used);
+    if (!preserve && used === 0) {
       heap.freeSpan(s, SPAN_HEAP);
       return true;
     }
-    const c = this.central[spc];
-    (used === spans.nelems[s] ? c.fullSwept : c.partialSwept).push(s);
+    heap.lists?.sweepSpans[(heap.sweepgen & 2) === 0 ? 0 : 1].push(s);
     return false;
   }
 
@@ -215,6 +214,10 @@ export class Sweep implements Sweeper {
   // Reclaiming: pages are wanted; look for whole spans without a mark, by address.
 
   reclaim(npages: number): void {
+    if (this.heap.lists !== null) {
+      this.reclaimBusy(npages, this.heap.lists.busy);
+      return;
+    }
     if (this.drained || this.reclaimIndex === RECLAIM_DONE) return;
     for (let left = npages; left > 0;) {
       if (this.reclaimCredit > 0) {
@@ -236,6 +239,37 @@ export class Sweep implements Sweeper {
         left = 0;
       }
     }
+  }
+
+  /** go1.9: large objects of at least `npages`, then smaller ones, then everything. */
+  private reclaimBusy(npages: number, busy: readonly SpanList[]): void {
+    if (this.drained) return;
+    for (let n = npages; n < busy.length; n++)
+      if (this.reclaimList(busy[n], npages) !== 0) return;
+    if (this.reclaimList(busy[0], npages) !== 0) return;
+    let got = 0;
+    for (let n = 1; n < npages && n < busy.length; n++) {
+      got += this.reclaimList(busy[n], npages - got);
+      if (got >= npages) return;
+    }
+    while (got < npages) {
+      const n = this.sweepOne();
+      if (n < 0) return;
+      got += n;
+    }
+  }
+
+  /** Sweeps spans from the front of a list, where the unswept ones are. @returns pages freed. */
+  private reclaimList(list: SpanList, npages: number): number {
+    let got = 0;
+    for (let s = list.first; s !== 0 && got < npages; s = list.first) {
+      if (!this.acquire(s)) break;
+      list.remove(s);
+      list.insertBack(s);
+      const n = this.heap.spans.npages[s];
+      if (this.sweep(s, false)) got += n;
+    }
+    return got;
   }
 
   private reclaimChunk(index: number): number {

@@ -9,14 +9,17 @@
 // Source: Go 1.26.8 and Go 1.19.8 src/runtime/mheap.go, malloc.go (sysAlloc).
 
 import { assert } from '../../kernel/errors.ts';
-import { Arenas, BITS_IN_USE, BITS_INLINE } from './arena.ts';
+import { Arenas, BITS_IN_USE, BITS_INLINE, type PageMaps } from './arena.ts';
+import { FreeLists } from './freelists.ts';
 import { GcBits } from './gcbits.ts';
+import { LinearArena } from './linear.ts';
 import { CHUNK_BYTES, PageAlloc } from './mpagealloc.ts';
 import { CACHE_PAGES, type PageCache } from './mpagecache.ts';
-import { DEAD, IN_USE, MANUAL, SpanTable } from './mspan.ts';
+import { DEAD, FREE, IN_USE, MANUAL, SpanTable } from './mspan.ts';
 import { SpanSetPool } from './mspanset.ts';
 import { CHUNK_PAGES } from './pallocbits.ts';
 import { FixAlloc, PersistentAlloc } from './persistent.ts';
+import { SpanLinks } from './spanlist.ts';
 import {
   PAGE_BYTES,
   PAGE_WORDS8,
@@ -61,11 +64,13 @@ export interface HeapHooks {
 export class Heap {
   readonly sys: Sys;
   readonly persistent: PersistentAlloc;
-  readonly pages: PageAlloc;
   readonly spans: SpanTable;
   readonly sets: SpanSetPool;
   readonly bits: GcBits;
-  readonly arenas: Arenas;
+  readonly arenas: PageMaps;
+  /** Lists of free spans, and the links of spans in lists: go1.9 alone. */
+  readonly lists: FreeLists | null;
+  readonly links: SpanLinks;
   /** Span that each page of the heap belongs to; 0 for none. */
   readonly pageSpan: Int32Array;
   readonly spanAlloc: FixAlloc;
@@ -78,6 +83,9 @@ export class Heap {
   /** Times that the heap's lock was taken, and that the heap grew. */
   locks = 0;
   grows = 0;
+  /** Times that the lock of a central list was taken. */
+  centralLocks = 0;
+  private readonly radix: { readonly pages: PageAlloc; readonly arenas: Arenas } | null;
   private allSpansCapacity = 0;
   private allSpansCount = 0;
   private allSpansAt = 0;
@@ -89,22 +97,46 @@ export class Heap {
     const { profile } = sys;
     this.persistent = new PersistentAlloc(sys);
     this.spans = new SpanTable(sys);
-    this.pages = new PageAlloc(sys, this.persistent);
+    this.links = new SpanLinks(sys, this.spans);
+    const linear = profile.linearArena ? new LinearArena(sys) : null;
+    const pages = linear === null ? new PageAlloc(sys, this.persistent) : null;
     this.sets = new SpanSetPool(sys, this.persistent, this.spans);
     this.bits = new GcBits(sys);
     this.spanAlloc = new FixAlloc(sys, this.persistent, profile.mspanBytes, S_MSPAN);
     this.cacheAlloc = new FixAlloc(sys, this.persistent, profile.mcacheBytes, S_MCACHE);
-    this.arenas = new Arenas(sys, this.persistent);
+    if (pages !== null) {
+      const arenas = new Arenas(sys, this.persistent);
+      this.radix = { pages, arenas };
+      this.arenas = arenas;
+      this.lists = null;
+    } else {
+      assert(linear !== null, 'a heap has one form of arena');
+      this.radix = null;
+      this.arenas = linear;
+      this.lists = new FreeLists(sys, this.persistent, this.links, this.sets, linear, {
+        newRecord: () => this.newRecord(),
+        releaseRecord: (record) => {
+          this.spanAlloc.release(record);
+        },
+      });
+    }
     this.pageSpan = this.arenas.pageSpan;
+  }
+
+  /** The page allocator of a heap of arenas. */
+  get pages(): PageAlloc {
+    assert(this.radix !== null, 'the page allocator is asked for where there is one');
+    return this.radix.pages;
   }
 
   /** More pages: `npages` rounded up to 4 MiB. @returns by how much the heap grew, in bytes. */
   private grow(npages: number): number {
+    assert(this.radix !== null, 'grow: a heap of arenas');
     this.grows++;
     const ask = Math.ceil(npages / CHUNK_PAGES) * CHUNK_BYTES;
     let total = 0;
     if (this.curBase === 0 || this.curBase + ask > this.curEnd) {
-      const { base, bytes } = this.arenas.reserve(ask);
+      const { base, bytes } = this.radix.arenas.reserve(ask);
       if (base === this.curEnd) this.curEnd = base + bytes;
       else {
         const rest = this.curEnd - this.curBase;
@@ -146,7 +178,26 @@ export class Heap {
     return s;
   }
 
+  /** go1.9: a span from the lists, its pages mapped to it. */
+  private takeSpan(lists: FreeLists, npages: number, kind: number): number {
+    const { spans, sys } = this;
+    this.locks++;
+    let s = lists.take(npages);
+    if (s === 0) {
+      this.grows++;
+      lists.grow(npages);
+      s = lists.take(npages);
+      assert(s !== 0, 'grew heap, but no adequate free space found');
+    }
+    spans.clear(s);
+    this.arenas.mapPages(s, spans.start[s], npages, spans.record[s]);
+    sys.stat[S_FREE] -= npages * PAGE_BYTES;
+    sys.stat[kind] += npages * PAGE_BYTES;
+    return s;
+  }
+
   private allocSpan(user: PageUser, npages: number, kind: number): number {
+    if (this.lists !== null) return this.takeSpan(this.lists, npages, kind);
     let base = 0;
     let scav = 0;
     let growth = 0;
@@ -222,14 +273,8 @@ export class Heap {
     const w = (base - sys.heapBase) / 8;
     spans.start[s] = w;
     spans.npages[s] = npages;
-    spans.freeindex[s] = 0;
-    spans.freeIndexForScan[s] = 0;
-    spans.allocCount[s] = 0;
-    spans.cachedCount[s] = 0;
-    spans.specials[s] = 0;
-    spans.largeType[s] = 0;
-    spans.marked[s] = 0;
-    const dirty = this.arenas.needsZero(w, npages);
+    spans.clear(s);
+    const dirty = this.radix?.arenas.needsZero(w, npages) ?? true;
     const clean = sys.profile.releasedIsZero && scav === bytes;
     spans.needzero[s] = dirty && !clean ? 1 : 0;
     this.arenas.mapPages(s, w, npages, record);
@@ -269,6 +314,7 @@ export class Heap {
     if (this.usesInlineMarks(spans.elemsize[s]))
       this.arenas.setBit(spans.start[s], BITS_INLINE, true);
     this.pagesInUse += spans.npages[s];
+    this.lists?.sweepSpans[(this.sweepgen & 2) === 0 ? 0 : 1].push(s);
   }
 
   /** Bytes at a span's end that hold no slots: pointer bitmap, mark bits. */
@@ -301,11 +347,17 @@ export class Heap {
     } else assert(spans.state[s] === MANUAL, 'mheap.freeSpanLocked: invalid span state');
     sys.stat[S_FREE] += npages * PAGE_BYTES;
     sys.stat[kind] -= npages * PAGE_BYTES;
-    this.pages.free(sys.addressOf(w), npages);
     spans.state[s] = DEAD;
     sys.mem.store8(spans.record[s] + 99, DEAD);
     this.spanFreed?.(s);
     for (let p = w / PAGE_WORDS8, end = p + npages; p < end; p++) this.pageSpan[p] = 0;
+    if (this.lists !== null) {
+      // Only a span that was allocated from anew needs no clearing.
+      spans.needzero[s] = 1;
+      this.lists.give(s);
+      return;
+    }
+    this.pages.free(sys.addressOf(w), npages);
     this.freeRecord(spans.record[s]);
     spans.remove(s);
   }
@@ -331,12 +383,10 @@ export class Heap {
   /** Spans do not overlap, maps and bitmaps agree, every page has one owner, and the sums hold. */
   check(caches: readonly PageUser[]): void {
     const { spans, sys } = this;
-    this.pages.check();
-    let heapPages = 0;
+    const heapPages = this.checkPages();
     let owned = 0;
-    for (const r of this.pages.ranges) heapPages += (r.limit - r.base) / PAGE_BYTES;
     for (let s = 1; s < spans.count; s++) {
-      if (spans.state[s] === DEAD) continue;
+      if (spans.state[s] === DEAD || spans.state[s] === FREE) continue;
       owned += spans.npages[s];
       for (let p = 0; p < spans.npages[s]; p++) {
         const w = spans.start[s] + p * PAGE_WORDS8;
@@ -345,17 +395,26 @@ export class Heap {
           this.arenas.spanRecordAt(w) === spans.record[s],
           'Heap: the arena maps the page likewise',
         );
-        const { ci, page } = this.pages.locate(sys.addressOf(w));
-        const bit = sys.mem.words[this.pages.chunkAt(ci) + (page >> 5)] & (1 << (page & 31));
-        assert(bit !== 0, 'Heap: a page of a span is in use in the page allocator');
+        this.radix?.pages.checkInUse(sys.addressOf(w));
       }
     }
-    let free = 0;
+    let free = this.lists?.countFree() ?? this.pages.countFree();
     for (const user of caches) free += user.pcache.count;
-    free += this.pages.countFree();
     assert(owned + free === heapPages, 'Heap: every page has one owner');
     const { stat } = sys;
     const sum = stat[S_INUSE] + stat[S_INSTACKS] + stat[S_WORKBUFS] + stat[S_FREE];
     assert(sum + stat[S_RELEASED] === heapPages * PAGE_BYTES, 'Heap: bytes by kind add up');
+  }
+
+  /** The free pages are in order. @returns pages that the heap has grown to. */
+  private checkPages(): number {
+    if (this.lists !== null) {
+      this.lists.check();
+      return this.lists.pagesGrown;
+    }
+    this.pages.check();
+    let bytes = 0;
+    for (const r of this.pages.ranges) bytes += r.limit - r.base;
+    return bytes / PAGE_BYTES;
   }
 }

@@ -311,9 +311,11 @@ export class PageAlloc {
 
   // Proof.
 
-  /** Chunk and page in it of an address. */
-  locate(addr: number): { ci: number; page: number } {
-    return { ci: chunkIndex(addr), page: chunkPage(addr) };
+  /** The page at an address is in use. */
+  checkInUse(addr: number): void {
+    const page = chunkPage(addr);
+    const bit = this.sys.mem.words[this.chunkAt(chunkIndex(addr)) + (page >> 5)] & (1 << (page & 31));
+    assert(bit !== 0, 'Heap: a page of a span is in use in the page allocator');
   }
 
   /** Free pages in all chunks. */

@@ -26,6 +26,8 @@ import type { Sys } from './sys.ts';
 export const DEAD = 0;
 export const IN_USE = 1;
 export const MANUAL = 2;
+/** In a list of free spans (go1.9; later versions have no free spans). */
+export const FREE = 3;
 
 // Byte offsets in a record (Go 1.26: next, prev, list, startAddr, npages, …).
 const R_START = 24;
@@ -41,6 +43,9 @@ const R_ALLOC_COUNT = 96;
 const R_STATE = 99;
 const R_NEEDZERO = 100;
 const R_ELEMSIZE = 104;
+// Of a free span of go1.9.
+const R_UNUSED_SINCE = 112;
+const R_RELEASED = 120;
 
 export class SpanTable {
   /** Highest number in use plus one. */
@@ -84,6 +89,17 @@ export class SpanTable {
     if (s >= this.start.length) this.growColumns();
     this.record[s] = record;
     return s;
+  }
+
+  /** A fresh span's counters. */
+  clear(s: number): void {
+    this.freeindex[s] = 0;
+    this.freeIndexForScan[s] = 0;
+    this.allocCount[s] = 0;
+    this.cachedCount[s] = 0;
+    this.specials[s] = 0;
+    this.largeType[s] = 0;
+    this.marked[s] = 0;
   }
 
   remove(s: number): void {
@@ -255,6 +271,12 @@ export class SpanTable {
     if (this.state[s] !== IN_USE) return;
     assert(this.allocCount[s] <= this.nelems[s], `${what}: allocCount <= nelems`);
     assert(this.freeindex[s] <= this.nelems[s], `${what}: freeindex <= nelems`);
+  }
+
+  /** Since when a free span is unused, in nanoseconds, and how many pages of it are released. */
+  storeUnused(s: number, since: number, released: number): void {
+    this.sys.mem.store64(this.record[s] + R_UNUSED_SINCE, since);
+    this.sys.mem.store64(this.record[s] + R_RELEASED, released);
   }
 
   /** First free stack or buffer of a manual span, as its record has it. */

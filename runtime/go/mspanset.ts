@@ -106,6 +106,15 @@ export class SpanSet {
     return s;
   }
 
+  /** The span that came last; 0 when it is empty (go1.9's gcSweepBuf). */
+  popLast(): number {
+    if (this.head === this.tail) return 0;
+    this.tail--;
+    const block = this.blocks[Math.floor(this.tail / BLOCK_ENTRIES)];
+    this.pool.sys.mem.store64(block + this.pool.header + (this.tail % BLOCK_ENTRIES) * 8, 0);
+    return this.ring[this.tail & (this.ring.length - 1)];
+  }
+
   private dropBlock(i: number): void {
     this.pool.sys.mem.store64(this.spine + i * 8, 0);
     this.pool.giveBlock(this.blocks[i]);

@@ -20,6 +20,16 @@ export interface GoProfile {
   readonly inlineMarks: boolean;
   /** Two bits a word for the whole heap, kept with each arena. */
   readonly arenaBitmap: boolean;
+  /**
+   * One arena of 512 GiB with its spans and bitmap before it, pages in lists of free spans, central
+   * lists linked through the spans; instead of arenas of 64 MiB, a radix tree and span sets.
+   */
+  readonly linearArena: boolean;
+  /** Where heap words count from; a multiple of 4 GiB. Where the heap begins. */
+  readonly heapBase: number;
+  readonly heapStart: number;
+  /** A controller of the trigger's ratio to what is marked, instead of a runway. */
+  readonly triggerRatio: boolean;
   /** Largest request that is not an object with a span of its own. */
   readonly maxSmallBytes: number;
 
@@ -80,6 +90,10 @@ export interface GoProfile {
 const SHARED = {
   classes: classesSince16,
   memoryLimit: true,
+  linearArena: false,
+  heapBase: 0xc000000000,
+  heapStart: 0xc000000000,
+  triggerRatio: false,
 } as const;
 
 export const go126: GoProfile = {
@@ -188,14 +202,15 @@ export const go119: GoProfile = {
   firstSample: false,
 };
 
-/**
- * Go 1.9. Its table of classes, spans, bitmap and object layout are its own; where later versions
- * replaced a mechanism (page heap of free lists, linear arena) the later one serves it here.
- */
+/** Go 1.9: the classic heap, in one linear arena. */
 export const go19: GoProfile = {
   ...go119,
   name: 'go1.9',
   classes: classesBefore16,
+  linearArena: true,
+  heapBase: 0xc400000000,
+  heapStart: 0xc420000000,
+  triggerRatio: true,
   mspanBytes: 168,
   memoryLimit: false,
 };

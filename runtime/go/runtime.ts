@@ -20,10 +20,12 @@ import type { Memory } from '../memory.ts';
 import { Malloc } from './malloc.ts';
 import { Bitmaps } from './mbitmap.ts';
 import { AllocStats, Proc } from './mcache.ts';
-import { Central } from './mcentral.ts';
+import { Central, type CentralList } from './mcentral.ts';
+import { ListCentral } from './mcentral-lists.ts';
 import { Gc, type RootScanner } from './mgc.ts';
 import { Marker } from './mgcmark.ts';
 import { Pacer } from './mgcpacer.ts';
+import { RatioPacer } from './mgcpacer-ratio.ts';
 import { Scavenger } from './mgcscavenge.ts';
 import { Sweep } from './mgcsweep.ts';
 import { GcWork } from './mgcwork.ts';
@@ -67,7 +69,7 @@ export class GoRuntime {
   readonly marker: Marker;
   readonly gc: Gc;
   readonly bitmaps: Bitmaps;
-  readonly central: readonly Central[];
+  readonly central: readonly CentralList[];
   readonly procs: Proc[] = [];
   readonly malloc: Malloc;
   /** Address of the first global pointer variable, and how many are in use. */
@@ -92,13 +94,14 @@ export class GoRuntime {
     this.stats = new AllocStats(profile.classes.count);
     const { stats } = this;
     this.heap = new Heap(sys);
-    this.pacer = new Pacer(sys, () => stats.totalAlloc - stats.totalFree);
+    const inUse = (): number => stats.totalAlloc - stats.totalFree;
+    this.pacer = profile.triggerRatio ? new RatioPacer(sys, inUse) : new Pacer(sys, inUse);
     this.bitmaps = new Bitmaps(this.heap, this.types);
     this.sweep = new Sweep(this.heap, this.bitmaps, stats, this.pacer);
     this.scavenger = new Scavenger(this.heap, this.pacer);
     this.central = Array.from(
       { length: profile.classes.count * 2 },
-      (_, spc) => new Central(this.heap, this.sweep, this.bitmaps, spc),
+      (_, spc) => this.newCentral(spc),
     );
     this.sweep.central = this.central;
     const first = this.newProc();
@@ -122,6 +125,12 @@ export class GoRuntime {
     this.pacer.setGcPercent(options.gcPercent ?? 100);
     this.pacer.setMemoryLimit(options.memoryLimit ?? -1);
     this.pacer.commit(true);
+  }
+
+  private newCentral(spc: number): CentralList {
+    const { heap, sweep, bitmaps } = this;
+    if (heap.lists === null) return new Central(heap, sweep, bitmaps, spc);
+    return new ListCentral(heap, heap.lists, heap.links, sweep, bitmaps, spc);
   }
 
   private newProc(): Proc {

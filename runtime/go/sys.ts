@@ -73,7 +73,7 @@ export class Sys {
   /** Bytes by kind, S_*. */
   readonly stat = new Float64Array(STAT_NAMES.length);
   mappedReady = 0;
-  /** Where the heap's first arena is expected; a multiple of 4 GiB. */
+  /** Heap words count from here: the heap's first arena, or a multiple of 4 GiB before it. */
   readonly heapBase: number;
   private readonly heapBaseHi: number;
   /** Set to see each call as strace prints it. */
@@ -90,7 +90,8 @@ export class Sys {
   private filled = new Int32Array(1024);
   private filledCount = 0;
 
-  constructor(mem: Memory, profile: GoProfile, heapBase = 0xc000000000) {
+  constructor(mem: Memory, profile: GoProfile) {
+    const { heapBase } = profile;
     assert(heapBase % 2 ** 32 === 0, 'Sys: heapBase is a multiple of 4 GiB');
     this.mem = mem;
     this.moved = mem.moved;
@@ -197,6 +198,15 @@ export class Sys {
   /** Reserved space at `addr`, or anywhere for 0. @returns its address, or -errno. */
   reserve(addr: number, bytes: number): number {
     return this.mmap(addr, bytes, PROT_NONE, ANON);
+  }
+
+  /** Asks whether address space is free, and lets it go again: the rest is taken on trust. */
+  probe(addr: number, bytes: number): void {
+    const at = this.reserve(addr, bytes);
+    assert(at === addr, 'runtime: cannot reserve arena virtual address space');
+    const result = this.mem.munmap(addr, bytes);
+    this.stale();
+    this.onCall?.(`munmap(${hex(addr)}, ${String(bytes)}) = ${String(result)}`);
   }
 
   /** Reserved -> Prepared, counted as `kind`. */
