@@ -119,10 +119,7 @@ export class FreeLists {
 
   /** A span of pages that the heap has just grown by. */
   grow(npages: number): number {
-    const pages = Math.max(
-      GROW_MIN_PAGES,
-      Math.ceil(npages / GROW_UNIT_PAGES) * GROW_UNIT_PAGES,
-    );
+    const pages = Math.max(GROW_MIN_PAGES, Math.ceil(npages / GROW_UNIT_PAGES) * GROW_UNIT_PAGES);
     const { spans } = this;
     const at = this.arena.grow(pages * PAGE_BYTES);
     const s = spans.add(this.records.newRecord());
@@ -203,8 +200,7 @@ export class FreeLists {
       this.spans.storeUnused(s, this.unusedSince.get(s) ?? 0, npages);
       sum += bytes;
     };
-    for (const list of this.free)
-      for (let s = list.first; s !== 0; s = list.after(s)) visit(s);
+    for (const list of this.free) for (let s = list.first; s !== 0; s = list.after(s)) visit(s);
     this.large.forEach(visit);
     return sum;
   }
@@ -224,8 +220,7 @@ export class FreeLists {
   }
 
   private eachFree(visit: (s: number) => void): void {
-    for (const list of this.free)
-      for (let s = list.first; s !== 0; s = list.after(s)) visit(s);
+    for (const list of this.free) for (let s = list.first; s !== 0; s = list.after(s)) visit(s);
     this.large.forEach(visit);
   }
 

@@ -244,8 +244,7 @@ export class Sweep implements Sweeper {
   /** go1.9: large objects of at least `npages`, then smaller ones, then everything. */
   private reclaimBusy(npages: number, busy: readonly SpanList[]): void {
     if (this.drained) return;
-    for (let n = npages; n < busy.length; n++)
-      if (this.reclaimList(busy[n], npages) !== 0) return;
+    for (let n = npages; n < busy.length; n++) if (this.reclaimList(busy[n], npages) !== 0) return;
     if (this.reclaimList(busy[0], npages) !== 0) return;
     let got = 0;
     for (let n = 1; n < npages && n < busy.length; n++) {

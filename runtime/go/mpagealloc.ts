@@ -314,7 +314,8 @@ export class PageAlloc {
   /** The page at an address is in use. */
   checkInUse(addr: number): void {
     const page = chunkPage(addr);
-    const bit = this.sys.mem.words[this.chunkAt(chunkIndex(addr)) + (page >> 5)] & (1 << (page & 31));
+    const bit =
+      this.sys.mem.words[this.chunkAt(chunkIndex(addr)) + (page >> 5)] & (1 << (page & 31));
     assert(bit !== 0, 'Heap: a page of a span is in use in the page allocator');
   }
 

@@ -99,9 +99,8 @@ export class GoRuntime {
     this.bitmaps = new Bitmaps(this.heap, this.types);
     this.sweep = new Sweep(this.heap, this.bitmaps, stats, this.pacer);
     this.scavenger = new Scavenger(this.heap, this.pacer);
-    this.central = Array.from(
-      { length: profile.classes.count * 2 },
-      (_, spc) => this.newCentral(spc),
+    this.central = Array.from({ length: profile.classes.count * 2 }, (_, spc) =>
+      this.newCentral(spc),
     );
     this.sweep.central = this.central;
     const first = this.newProc();
