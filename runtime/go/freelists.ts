@@ -20,7 +20,8 @@ import { FREE, type SpanTable } from './mspan.ts';
 import type { SpanSetPool } from './mspanset.ts';
 import { SpanSet } from './mspanset.ts';
 import type { PersistentAlloc } from './persistent.ts';
-import { type SpanLinks, type SpanList } from './spanlist.ts';
+import type { SpanLinks, SpanList } from './spanlist.ts';
+import type { SpanRecords } from './spanrecords.ts';
 import { PAGE_BYTES, PAGE_WORDS8, S_FREE, S_RELEASED, type Sys } from './sys.ts';
 import { Treap } from './treap.ts';
 
@@ -28,12 +29,6 @@ import { Treap } from './treap.ts';
 export const MAX_LIST = 128;
 const GROW_UNIT_PAGES = 8;
 const GROW_MIN_PAGES = MAX_LIST;
-
-/** What the lists ask for the records of spans. */
-export interface RecordSource {
-  newRecord(): number;
-  releaseRecord(record: number): void;
-}
 
 export class FreeLists {
   /** Spans of one large object, by pages; index 0 is for those of 128 pages and more. */
@@ -47,7 +42,7 @@ export class FreeLists {
   private readonly sys: Sys;
   private readonly spans: SpanTable;
   private readonly arena: LinearArena;
-  private readonly records: RecordSource;
+  private readonly records: SpanRecords;
   /** Pages of a free span that were given back to the system, and since when it is unused. */
   private readonly released = new Map<number, number>();
   private readonly unusedSince = new Map<number, number>();
@@ -58,7 +53,7 @@ export class FreeLists {
     links: SpanLinks,
     sets: SpanSetPool,
     arena: LinearArena,
-    records: RecordSource,
+    records: SpanRecords,
   ) {
     this.sys = sys;
     this.spans = links.spans;
@@ -106,7 +101,7 @@ export class FreeLists {
   /** Cuts a span to `npages`; the rest becomes a free span. */
   private trim(s: number, npages: number, since: number): void {
     const { spans } = this;
-    const t = spans.add(this.records.newRecord());
+    const t = spans.add(this.records.fresh());
     spans.start[t] = spans.start[s] + npages * PAGE_WORDS8;
     spans.npages[t] = spans.npages[s] - npages;
     spans.needzero[t] = spans.needzero[s];
@@ -122,7 +117,7 @@ export class FreeLists {
     const pages = Math.max(GROW_MIN_PAGES, Math.ceil(npages / GROW_UNIT_PAGES) * GROW_UNIT_PAGES);
     const { spans } = this;
     const at = this.arena.grow(pages * PAGE_BYTES);
-    const s = spans.add(this.records.newRecord());
+    const s = spans.add(this.records.fresh());
     spans.start[s] = (at - this.sys.heapBase) / 8;
     spans.npages[s] = pages;
     spans.needzero[s] = 0;
@@ -174,7 +169,7 @@ export class FreeLists {
     const released = this.released.get(other) ?? 0;
     this.released.delete(other);
     this.unusedSince.delete(other);
-    this.records.releaseRecord(spans.record[other]);
+    this.records.release(spans.record[other], null);
     spans.remove(other);
     return released;
   }

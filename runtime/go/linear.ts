@@ -17,6 +17,7 @@
 import { assert } from '../../kernel/errors.ts';
 import type { PageMaps } from './arena.ts';
 import {
+  ARENA_BYTES,
   MAX_HEAP_BYTES,
   PAGE_BYTES,
   PAGE_WORDS8,
@@ -38,7 +39,8 @@ export const LINEAR_ARENA_START = LINEAR_BASE + LINEAR_SPANS_BYTES + LINEAR_BITM
 const BITMAP_CHUNK = 8192;
 
 export class LinearArena implements PageMaps {
-  readonly list: number[] = []; // no arenas of 64 MiB: their bitmaps of pages do not exist
+  /** Pieces of 64 MiB in use, as arenas are numbered; they have no bitmaps of pages. */
+  readonly list: number[] = [];
   readonly pageSpan = new Int32Array(MAX_HEAP_BYTES / PAGE_BYTES);
   readonly start = LINEAR_ARENA_START;
   /** One past the last byte that the heap has grown to. */
@@ -62,6 +64,8 @@ export class LinearArena implements PageMaps {
     this.sys.map(at, bytes, S_FREE);
     this.sys.mappedReady += bytes;
     this.used = end;
+    const piece = (addr: number): number => Math.floor((addr - this.sys.heapBase) / ARENA_BYTES);
+    for (let i = piece(at); i <= piece(end - 1); i++) if (this.list.at(-1) !== i) this.list.push(i);
     this.mapBits();
     this.mapSpans();
     return at;

@@ -11,7 +11,7 @@
 
 import { assert } from '../../kernel/errors.ts';
 import type { FreeLists } from './freelists.ts';
-import type { CentralList, Sweeper } from './mcentral.ts';
+import type { CentralCounts, CentralList, Sweeper } from './mcentral.ts';
 import type { Heap, PageUser } from './mheap.ts';
 import type { SpanLinks, SpanList } from './spanlist.ts';
 import { PAGE_BYTES } from './sys.ts';
@@ -120,6 +120,22 @@ export class ListCentral implements CentralList {
 
   takeUnswept(): number {
     return 0; // the heap's own list of spans in use says what is to be swept
+  }
+
+  counts(): CentralCounts {
+    const { spans, sweepgen } = this.heap;
+    const count = (list: SpanList, swept: boolean): number => {
+      let n = 0;
+      for (let s = list.first; s !== 0; s = list.after(s))
+        if ((spans.sweepgen[s] === sweepgen) === swept) n++;
+      return n;
+    };
+    return {
+      partialSwept: count(this.nonempty, true),
+      partialUnswept: count(this.nonempty, false),
+      fullSwept: count(this.empty, true),
+      fullUnswept: count(this.empty, false),
+    };
   }
 
   reset(): void {

@@ -30,6 +30,14 @@ export interface Sweeper {
   readonly drained: boolean;
 }
 
+/** Spans of a class that are in no cache: with a free slot or without, swept or not. */
+export interface CentralCounts {
+  readonly partialSwept: number;
+  readonly partialUnswept: number;
+  readonly fullSwept: number;
+  readonly fullUnswept: number;
+}
+
 /** The spans of one span class, whichever way they are kept. */
 export interface CentralList {
   readonly spanclass: number;
@@ -45,6 +53,8 @@ export interface CentralList {
   swept(s: number, used: number): void;
   /** A span that may need sweeping, from the full or the partly filled ones; 0 for none. */
   takeUnswept(full: boolean): number;
+  /** How many spans there are of each kind. */
+  counts(): CentralCounts;
   /** All is swept: the sets of the last cycle are empty. */
   reset(): void;
 }
@@ -121,6 +131,15 @@ export class Central implements CentralList {
 
   takeUnswept(full: boolean): number {
     return (full ? this.fullUnswept : this.partialUnswept).pop();
+  }
+
+  counts(): CentralCounts {
+    return {
+      partialSwept: this.partialSwept.length,
+      partialUnswept: this.partialUnswept.length,
+      fullSwept: this.fullSwept.length,
+      fullUnswept: this.fullUnswept.length,
+    };
   }
 
   reset(): void {

@@ -145,6 +145,7 @@ export class Gc implements AllocGc {
     marker.cycle++;
     marker.bytesMarked = this.immortalBytes;
     marker.scanWork = this.immortalScan;
+    if (heap.lists !== null) return; // pages have no mark bits
     for (const arena of heap.arenas.list) {
       const bits = heap.arenas.bits(arena * PAGES_PER_ARENA * 1024, BITS_MARKS);
       heap.sys.mem.zero(bits, PAGES_PER_ARENA / 8);

@@ -20,6 +20,7 @@ import { SpanSetPool } from './mspanset.ts';
 import { CHUNK_PAGES } from './pallocbits.ts';
 import { FixAlloc, PersistentAlloc } from './persistent.ts';
 import { SpanLinks } from './spanlist.ts';
+import { SpanRecords } from './spanrecords.ts';
 import {
   PAGE_BYTES,
   PAGE_WORDS8,
@@ -27,8 +28,6 @@ import {
   S_INSTACKS,
   S_INUSE,
   S_MCACHE,
-  S_MSPAN,
-  S_OTHER,
   S_RELEASED,
   S_WORKBUFS,
   type Sys,
@@ -38,8 +37,6 @@ import {
 const MAX_INLINE_BYTES = 512;
 /** Bytes of inline mark bits at the end of such a span. */
 export const INLINE_BYTES = 128;
-/** mspan records that a processor takes from the heap at once. */
-const SPAN_CACHE_REFILL = 64;
 
 /** What a span is for: the kind under which its bytes are counted. */
 export const SPAN_HEAP = S_INUSE;
@@ -73,7 +70,7 @@ export class Heap {
   readonly links: SpanLinks;
   /** Span that each page of the heap belongs to; 0 for none. */
   readonly pageSpan: Int32Array;
-  readonly spanAlloc: FixAlloc;
+  readonly records: SpanRecords;
   readonly cacheAlloc: FixAlloc;
   hooks: HeapHooks | null = null;
   /** Number of the sweep, times two; see mspan.ts. */
@@ -86,9 +83,6 @@ export class Heap {
   /** Times that the lock of a central list was taken. */
   centralLocks = 0;
   private readonly radix: { readonly pages: PageAlloc; readonly arenas: Arenas } | null;
-  private allSpansCapacity = 0;
-  private allSpansCount = 0;
-  private allSpansAt = 0;
   private curBase = 0;
   private curEnd = 0;
 
@@ -102,7 +96,7 @@ export class Heap {
     const pages = linear === null ? new PageAlloc(sys, this.persistent) : null;
     this.sets = new SpanSetPool(sys, this.persistent, this.spans);
     this.bits = new GcBits(sys);
-    this.spanAlloc = new FixAlloc(sys, this.persistent, profile.mspanBytes, S_MSPAN);
+    this.records = new SpanRecords(sys, this.persistent);
     this.cacheAlloc = new FixAlloc(sys, this.persistent, profile.mcacheBytes, S_MCACHE);
     if (pages !== null) {
       const arenas = new Arenas(sys, this.persistent);
@@ -113,12 +107,7 @@ export class Heap {
       assert(linear !== null, 'a heap has one form of arena');
       this.radix = null;
       this.arenas = linear;
-      this.lists = new FreeLists(sys, this.persistent, this.links, this.sets, linear, {
-        newRecord: () => this.newRecord(),
-        releaseRecord: (record) => {
-          this.spanAlloc.release(record);
-        },
-      });
+      this.lists = new FreeLists(sys, this.persistent, this.links, this.sets, linear, this.records);
     }
     this.pageSpan = this.arenas.pageSpan;
   }
@@ -222,42 +211,10 @@ export class Heap {
         }
         scav = this.pages.scavenged;
       }
-      record = this.takeRecord(user);
+      record = this.records.take(user);
     }
     this.hooks?.allocated(scav, growth);
     return this.newSpan(record, base, npages, scav, kind);
-  }
-
-  private takeRecord(user: PageUser): number {
-    if (!this.persistent.hasProcessor) return this.newRecord();
-    if (user.spanCache.length === 0) {
-      for (let i = 0; i < SPAN_CACHE_REFILL; i++) user.spanCache.push(this.newRecord());
-    }
-    return user.spanCache.pop() ?? this.newRecord();
-  }
-
-  private newRecord(): number {
-    const fresh = this.spanAlloc.inuse;
-    const record = this.spanAlloc.alloc();
-    if (fresh / this.spanAlloc.size >= this.allSpansCount) this.recordSpan(record);
-    return record;
-  }
-
-  /** The list of all spans ever, an array that grows by half. */
-  private recordSpan(record: number): void {
-    const { sys } = this;
-    if (this.allSpansCount === this.allSpansCapacity) {
-      const n = Math.max((64 << 10) / 8, Math.floor((this.allSpansCapacity * 3) / 2));
-      const at = sys.alloc(n * 8, S_OTHER);
-      if (this.allSpansAt !== 0) {
-        sys.mem.copy(at, this.allSpansAt, this.allSpansCount * 8);
-        sys.free(this.allSpansAt, this.allSpansCapacity * 8, S_OTHER);
-      }
-      this.allSpansAt = at;
-      this.allSpansCapacity = n;
-    }
-    sys.mem.store64(this.allSpansAt + this.allSpansCount * 8, record);
-    this.allSpansCount++;
   }
 
   private newSpan(
@@ -358,7 +315,7 @@ export class Heap {
       return;
     }
     this.pages.free(sys.addressOf(w), npages);
-    this.freeRecord(spans.record[s]);
+    this.records.release(spans.record[s], this.recordUser);
     spans.remove(s);
   }
 
@@ -366,12 +323,6 @@ export class Heap {
   spanFreed: ((s: number) => void) | null = null;
   /** The processor whose cache of records takes freed ones. */
   recordUser: PageUser | null = null;
-
-  private freeRecord(record: number): void {
-    const cache = this.recordUser?.spanCache;
-    if (cache !== undefined && cache.length < 2 * SPAN_CACHE_REFILL) cache.push(record);
-    else this.spanAlloc.release(record);
-  }
 
   /** Bytes of the heap that are backed by memory. */
   get retained(): number {

@@ -93,7 +93,7 @@ export function readMemStats(go: GoRuntime): MemStats {
     HeapObjects: mallocs - frees,
     StackInuse: stat[S_INSTACKS],
     StackSys: stackSys,
-    MSpanInuse: heap.spanAlloc.inuse,
+    MSpanInuse: heap.records.inuse,
     MSpanSys: stat[S_MSPAN],
     MCacheInuse: heap.cacheAlloc.inuse,
     MCacheSys: stat[S_MCACHE],

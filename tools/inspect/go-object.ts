@@ -5,7 +5,6 @@
 
 import { MAX_BITS_IN_SPAN } from '../../runtime/go/mbitmap.ts';
 import type { GoRuntime } from '../../runtime/go/runtime.ts';
-import { ARENA_BYTES } from '../../runtime/go/sys.ts';
 import type { Mm } from '../../userspace/mm.ts';
 import { goSpanAt, SLOT_ALLOCATED, SLOT_MARKED, type GoSpan } from './go.ts';
 import { Peek } from './peek.ts';
@@ -86,8 +85,7 @@ function pointerTest(
   if (profile.arenaBitmap) {
     return (word) => {
       const w = (address - go.sys.heapBase) / 8 + word;
-      const at = go.heap.arenas.recordAt(w) + Math.floor((w % (ARENA_BYTES / 8)) / 4);
-      return ((peek.load8(at) >> (w & 3)) & 1) !== 0;
+      return ((peek.load8(go.heap.arenas.bitmapByte(w)) >> (w & 3)) & 1) !== 0;
     };
   }
   if (span.size <= MAX_BITS_IN_SPAN) {

@@ -3,7 +3,7 @@
 // The collector's columns are read as they are; bitmaps from the process's memory, without effect.
 
 import { GC_MARK } from '../../runtime/go/mgc.ts';
-import { IN_USE, MANUAL } from '../../runtime/go/mspan.ts';
+import { FREE, IN_USE, MANUAL } from '../../runtime/go/mspan.ts';
 import type { GoRuntime } from '../../runtime/go/runtime.ts';
 import { ARENA_BYTES, PAGE_BYTES, STAT_NAMES } from '../../runtime/go/sys.ts';
 import type { Mm } from '../../userspace/mm.ts';
@@ -87,7 +87,7 @@ function arenaOf(go: GoRuntime, number: number): GoArena {
   let used = 0;
   for (let i = 0; i < perArena; i++) {
     const s = pageSpan[number * perArena + i] ?? 0;
-    if (s === 0) continue;
+    if (s === 0 || spans.state[s] === FREE) continue;
     used = i + 1;
     const kind =
       spans.state[s] === MANUAL
@@ -100,6 +100,8 @@ function arenaOf(go: GoRuntime, number: number): GoArena {
   }
   return { address: go.sys.heapBase + number * ARENA_BYTES, pages, used };
 }
+
+const NO_SPANS = { partialSwept: 0, partialUnswept: 0, fullSwept: 0, fullUnswept: 0 };
 
 function classesOf(go: GoRuntime): GoClass[] {
   const { spans } = go.heap;
@@ -123,10 +125,7 @@ function classesOf(go: GoRuntime): GoClass[] {
         noscan: (spanclass & 1) !== 0,
         ...c,
         mcache: go.procs.filter((p) => (p.alloc[spanclass] ?? 0) !== 0).length,
-        partialSwept: central?.partialSwept.length ?? 0,
-        partialUnswept: central?.partialUnswept.length ?? 0,
-        fullSwept: central?.fullSwept.length ?? 0,
-        fullUnswept: central?.fullUnswept.length ?? 0,
+        ...(central?.counts() ?? NO_SPANS),
       };
     });
 }
