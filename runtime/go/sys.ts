@@ -205,7 +205,6 @@ export class Sys {
     const at = this.reserve(addr, bytes);
     assert(at === addr, 'runtime: cannot reserve arena virtual address space');
     const result = this.mem.munmap(addr, bytes);
-    this.stale();
     this.onCall?.(`munmap(${hex(addr)}, ${String(bytes)}) = ${String(result)}`);
   }
 
