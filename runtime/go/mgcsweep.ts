@@ -80,6 +80,12 @@ export class Sweep implements Sweeper {
     return true;
   }
 
+  /** Sweeps a span if this cycle has not: afterwards its objects are those that were reachable. */
+  ensureSwept(s: number): void {
+    const { spans } = this.heap;
+    if (spans.state[s] === IN_USE && this.acquire(s)) this.sweep(s, false);
+  }
+
   /** Sweeps the next span in order. @returns pages freed, or -1 when there is none left. */
   sweepOne(): number {
     if (this.drained) return -1;
@@ -123,8 +129,8 @@ export class Sweep implements Sweeper {
       'mspan.sweep: bad span state',
     );
     this.pagesSwept += spans.npages[s];
-    if (spans.specials[s] !== 0) this.specials?.(s);
     if (heap.usesInlineMarks(spans.elemsize[s])) this.moveInlineMarks(s);
+    if (spans.specials[s] !== 0) this.specials?.(s);
     this.hooks?.sweeping(s);
     const used = spans.countMarks(s);
     const freed = spans.allocCount[s] - used;

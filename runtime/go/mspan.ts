@@ -69,7 +69,7 @@ export class SpanTable {
   state = new Uint8Array(1024);
   needzero = new Uint8Array(1024);
   marked = new Int32Array(1024); // the cycle in which the page was last noted as marked
-  specials = new Int32Array(1024); // first special record, 0 for none
+  specials = new Float64Array(1024); // address of the first special, 0 for none
   largeType = new Float64Array(1024); // type of a large object with pointers
   largeBytes = new Float64Array(1024); // what was asked for, of a large object
   markAt = new Int32Array(1024); // index in mem.words of the mark bits, as of markEpoch
@@ -127,7 +127,7 @@ export class SpanTable {
     this.state = grown(this.state, new Uint8Array(n));
     this.needzero = grown(this.needzero, new Uint8Array(n));
     this.marked = grown(this.marked, new Int32Array(n));
-    this.specials = grown(this.specials, new Int32Array(n));
+    this.specials = grown(this.specials, new Float64Array(n));
     this.largeType = grown(this.largeType, new Float64Array(n));
     this.largeBytes = grown(this.largeBytes, new Float64Array(n));
     this.markAt = grown(this.markAt, new Int32Array(n));

@@ -30,6 +30,7 @@ import { Scavenger } from './mgcscavenge.ts';
 import { Sweep } from './mgcsweep.ts';
 import { GcWork } from './mgcwork.ts';
 import { Heap, SPAN_STACK } from './mheap.ts';
+import { Specials } from './mspecial.ts';
 import { go126, type GoProfile } from './profile.ts';
 import { S_INSTACKS, Sys } from './sys.ts';
 import { NO_POINTERS, TypeTable } from './types.ts';
@@ -69,6 +70,7 @@ export class GoRuntime {
   readonly marker: Marker;
   readonly gc: Gc;
   readonly bitmaps: Bitmaps;
+  readonly specials: Specials;
   readonly central: readonly CentralList[];
   readonly procs: Proc[] = [];
   readonly malloc: Malloc;
@@ -109,7 +111,8 @@ export class GoRuntime {
     this.gc = new Gc(this.heap, this.marker, this.sweep, this.pacer, this.scavenger);
     for (let i = 1; i < (options.procs ?? 1); i++) this.newProc();
     this.gc.procs = this.procs;
-    this.gc.roots = [this.globalRoots()];
+    this.specials = new Specials(this.heap, this.gc, this.marker, this.sweep);
+    this.gc.roots = [this.globalRoots(), this.specials.roots];
     this.heap.recordUser = first;
     this.heap.hooks = {
       allocated: (scav, growth) => {
@@ -198,6 +201,11 @@ export class GoRuntime {
     }
     words[at] = lo;
     words[at + 1] = hi;
+  }
+
+  /** weak.Make. @returns the address of the weak handle. */
+  weakPointer(object: number, p: Proc = this.procs[0]): number {
+    return this.specials.weak(object, () => this.malloc.alloc(p, 8, NO_POINTERS));
   }
 
   loadPointer(slot: number): number {

@@ -14,6 +14,10 @@ interface Shadow {
   readonly addr: number;
   readonly bytes: number;
   readonly ptrs: (Shadow | null)[];
+  finalizer: boolean;
+  cleanups: number;
+  /** Global variable that holds its weak pointer; 0 for none. */
+  weak: number;
 }
 
 const SIZES = [8, 16, 24, 32, 48, 96, 128, 480, 512, 520, 1024, 2048, 9000, 32760, 40000];
@@ -25,6 +29,11 @@ class World {
   private readonly random: () => number;
   private nextId = 1;
   freed = 0;
+  finalized = 0;
+  cleaned = 0;
+  revived = 0;
+  private readonly gone: Shadow[] = [];
+  private expectedCleanups = 0;
 
   constructor(profile: GoProfile, seed: string) {
     this.random = seedrandom(seed);
@@ -85,6 +94,9 @@ class World {
       const o = this.at.get(this.go.sys.addressOf(start) + slot * heap.spans.elemsize[s]);
       if (o === undefined) continue;
       expect(live.has(o), `object ${String(o.id)} is freed`).toBe(false);
+      expect(o.finalizer, `object ${String(o.id)} was not finalized`).toBe(false);
+      this.expectedCleanups += o.cleanups;
+      if (o.weak !== 0) this.gone.push(o);
       this.freed++;
       this.at.delete(this.go.sys.addressOf(start) + slot * heap.spans.elemsize[s]);
     }
@@ -92,7 +104,7 @@ class World {
 
   step(): void {
     const { go } = this;
-    switch (this.pick(12)) {
+    switch (this.pick(14)) {
       case 0:
       case 1:
       case 2:
@@ -118,6 +130,13 @@ class World {
       case 10:
         go.sweep.sweepOne();
         break;
+      case 11:
+        this.attach();
+        break;
+      case 12:
+        this.go.specials.run();
+        this.lookAtWeak();
+        break;
       default:
         if (this.pick(20) === 0) go.flushCaches();
         if (this.pick(40) === 0 && go.gc.phase !== GC_MARK) go.scavenger.scavenge(1 << 20, true);
@@ -137,7 +156,10 @@ class World {
     for (let i = 0; i < words; i++)
       expect(go.mem.load64(addr + i * 8), 'new objects are cleared').toBe(0);
     const ptrs = Array.from({ length: Math.min(ptrWords, bytes / 8) }, () => null);
-    const o: Shadow = { id: this.nextId++, addr, bytes, ptrs };
+    const o: Shadow = {
+      ...{ id: this.nextId++, addr, bytes, ptrs },
+      ...{ finalizer: false, cleanups: 0, weak: 0 },
+    };
     const [s, slot] = this.spanOf(addr);
     const start = go.sys.addressOf(go.heap.spans.start[s]) + slot * go.heap.spans.elemsize[s];
     expect(this.at.has(start), 'the slot was free').toBe(false);
@@ -146,6 +168,61 @@ class World {
     const root = this.roots[this.pick(this.roots.length)];
     root.object = o;
     go.storePointer(root.slot, addr);
+  }
+
+  /** A finalizer, a cleanup or a weak pointer for something that can be reached. */
+  private attach(): void {
+    const { go } = this;
+    const live = [...this.reachable()];
+    if (live.length === 0) return;
+    const o = live[this.pick(live.length)];
+    switch (this.pick(4)) {
+      case 0:
+        go.specials.setFinalizer(o.addr, o.finalizer ? null : () => this.finalize(o));
+        o.finalizer = !o.finalizer;
+        break;
+      case 1:
+        o.cleanups++;
+        go.specials.addCleanup(o.addr, () => this.cleaned++);
+        break;
+      default:
+        if (o.weak !== 0) return;
+        o.weak = go.newGlobal();
+        go.storePointer(o.weak, go.weakPointer(o.addr));
+    }
+  }
+
+  private finalize(o: Shadow): void {
+    const { go } = this;
+    o.finalizer = false;
+    this.finalized++;
+    expect(this.reachable().has(o), 'a finalizer runs for what nothing reaches').toBe(false);
+    if (o.ptrs.length * 8 < o.bytes)
+      expect(go.mem.load64(o.addr + o.bytes - 8), 'its object is whole').toBe(o.id);
+    if (o.weak !== 0) expect(go.mem.load64(go.loadPointer(o.weak)), 'weak is nil').toBe(0);
+    // Its weak pointer stays nil, even if the object comes to life again.
+    o.weak = 0;
+    if (this.pick(3) !== 0) return;
+    this.revived++;
+    const root = this.roots[this.pick(this.roots.length)];
+    root.object = o;
+    go.storePointer(root.slot, o.addr);
+  }
+
+  private lookAtWeak(): void {
+    const { go } = this;
+    for (const o of this.reachable())
+      if (o.weak !== 0) expect(go.specials.weakValue(go.loadPointer(o.weak))).toBe(o.addr);
+    for (const o of this.gone)
+      if (o.weak !== 0) expect(go.specials.weakValue(go.loadPointer(o.weak))).toBe(0);
+  }
+
+  /** Everything queued has run: each freed object's cleanups were. */
+  checkCleanups(): void {
+    this.go.specials.run();
+    this.lookAtWeak();
+    expect(this.cleaned).toBe(this.expectedCleanups);
+    expect(this.go.specials.pending).toBe(0);
   }
 
   private store(): void {
@@ -164,6 +241,7 @@ class World {
   check(): void {
     const { go } = this;
     go.heap.check(go.procs);
+    go.specials.check();
     for (const o of this.reachable()) {
       o.ptrs.forEach((p, i) => {
         const value = go.mem.load64(o.addr + i * 8);
@@ -186,6 +264,8 @@ describe.each([go19, go119, go126])('$name', (profile) => {
     world.go.collect();
     world.go.collect();
     world.check();
+    world.checkCleanups();
+    expect(world.finalized).toBeGreaterThan(0);
     expect(world.freed).toBeGreaterThan(100);
     expect(world.go.gc.numGc).toBeGreaterThan(2);
   });
