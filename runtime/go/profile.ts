@@ -39,6 +39,8 @@ export interface GoProfile {
   readonly heapArenaBytes: number;
   /** Header of a block of 512 spans in a span set; blocks are aligned to it, to 64 at least. */
   readonly setBlockHeader: number;
+  /** Header of a channel. */
+  readonly chanBytes: number;
   /** Offset of heapArena.spans in its record; what follows it is in this order. */
   readonly heapArenaSpans: number;
 
@@ -107,6 +109,7 @@ export const go126: GoProfile = {
   mcacheBytes: 2296,
   heapArenaBytes: 69648,
   setBlockHeader: 512,
+  chanBytes: 112,
   heapArenaSpans: 0,
   scavIndexBytes: 512 << 20,
   scavCounts: true,
@@ -160,6 +163,7 @@ export const go119: GoProfile = {
   mcacheBytes: 1200,
   heapArenaBytes: 2165776,
   setBlockHeader: 24,
+  chanBytes: 96,
   heapArenaSpans: 2 << 20,
   scavIndexBytes: 8 << 20,
   scavCounts: false,
