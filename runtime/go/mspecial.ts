@@ -337,6 +337,11 @@ export class Specials {
     return this.finQueue.length + this.cleanupQueue.length;
   }
 
+  /** What is queued and has not run. */
+  get waiting(): { readonly finalizers: number; readonly cleanups: number } {
+    return { finalizers: this.finQueue.length, cleanups: this.cleanupQueue.length };
+  }
+
   /** The runtime's goroutines run what is queued. @returns how many functions ran. */
   run(): number {
     let n = 0;

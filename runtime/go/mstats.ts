@@ -123,10 +123,15 @@ export function checkMemStats(go: GoRuntime, m: MemStats): void {
 export function readMetrics(go: GoRuntime): Readonly<Record<string, number>> {
   const m = readMemStats(go);
   const { stat } = go.sys;
+  const { waiting } = go.specials;
   return {
+    '/gc/cleanups/executed:cleanups': go.specials.queuedCleanups - waiting.cleanups,
+    '/gc/cleanups/queued:cleanups': go.specials.queuedCleanups,
     '/gc/cycles/automatic:gc-cycles': m.NumGC - m.NumForcedGC,
     '/gc/cycles/forced:gc-cycles': m.NumForcedGC,
     '/gc/cycles/total:gc-cycles': m.NumGC,
+    '/gc/finalizers/executed:finalizers': go.specials.queuedFinalizers - waiting.finalizers,
+    '/gc/finalizers/queued:finalizers': go.specials.queuedFinalizers,
     '/gc/gogc:percent': go.pacer.gcPercent,
     '/gc/gomemlimit:bytes': go.pacer.memoryLimit,
     '/gc/heap/allocs:bytes': m.TotalAlloc,
@@ -140,6 +145,7 @@ export function readMetrics(go: GoRuntime): Readonly<Record<string, number>> {
     '/gc/scan/globals:bytes': go.pacer.globalsScan,
     '/gc/scan/heap:bytes': go.pacer.lastHeapScan,
     '/gc/scan/stack:bytes': go.pacer.lastStackScan,
+    '/gc/scan/total:bytes': go.pacer.globalsScan + go.pacer.lastHeapScan + go.pacer.lastStackScan,
     '/memory/classes/heap/free:bytes': stat[S_FREE],
     '/memory/classes/heap/objects:bytes': m.HeapAlloc,
     '/memory/classes/heap/released:bytes': m.HeapReleased,
@@ -154,6 +160,7 @@ export function readMetrics(go: GoRuntime): Readonly<Record<string, number>> {
     '/memory/classes/other:bytes': m.OtherSys,
     '/memory/classes/profiling/buckets:bytes': m.BuckHashSys,
     '/memory/classes/total:bytes': m.Sys,
+    '/sched/gomaxprocs:threads': go.procs.length,
   };
 }
 

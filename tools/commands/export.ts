@@ -7,13 +7,16 @@ import { exportProc } from '../export-proc.ts';
 import { writeVmcore } from '../export-vmcore.ts';
 import { imageProcess, writeRamImage, type ImageProcess } from '../image.ts';
 import { type MachineOptions, openMachine, placeOf, withMachine } from '../open-machine.ts';
+import type { GoRuntime } from '../../runtime/go/runtime.ts';
 import { perfettoTrace } from '../perfetto/trace.ts';
+import { heapProfile } from '../pprof.ts';
 import { number } from '../replay/summary.ts';
 import type { Session } from '../session/session.ts';
 
 interface Options extends MachineOptions {
   readonly image?: string;
   readonly perfetto?: string;
+  readonly pprof?: string;
   readonly proc?: string;
   readonly vmcore?: string;
   readonly json: boolean;
@@ -25,6 +28,7 @@ const FORMATS: Readonly<Record<string, (session: Session, path: string) => void>
   image: (session, path) => writeRamImage(session.system.machine, path),
   vmcore: (session, path) => void writeVmcore(session.system.machine, path),
   perfetto: (session, path) => writeFileSync(path, perfettoTrace(session).bytes),
+  pprof: (session, path) => writeFileSync(path, heapProfile(goOf(session))),
 };
 
 /** An exported machine is small unless asked for: its image has the size of its RAM. */
@@ -39,10 +43,11 @@ export function register(program: Command): void {
     .option('--proc <dir>', 'a /proc tree for smem, free, vmstat, slabtop, ps, pmap')
     .option('--vmcore <file>', 'RAM as an ELF core of a kernel, for drgn')
     .option('--perfetto <file>', 'events, counters and frames of the run, for ui.perfetto.dev')
+    .option('--pprof <file>', "a Go program's heap by size, for go tool pprof")
     .option('--json', 'print each process with its CR3 and every page it maps', false);
   withMachine(command).action(async (path: string, options: Options) => {
     const asked = Object.keys(FORMATS).flatMap((name) => {
-      const file = options[name as 'image' | 'perfetto' | 'proc' | 'vmcore'];
+      const file = options[name as 'image' | 'perfetto' | 'pprof' | 'proc' | 'vmcore'];
       return file === undefined ? [] : [{ name, file }];
     });
     if (asked.length === 0) {
@@ -57,6 +62,11 @@ export function register(program: Command): void {
     if (options.json) process.stdout.write(`${JSON.stringify({ processes })}\n`);
     else process.stdout.write(summary(names, processes, placeOf(session, path)));
   });
+}
+
+function goOf(session: Session): GoRuntime {
+  for (const { heap } of session.processes) if (heap?.runtime === 'go') return heap.go;
+  throw new InputError(session.name, '--pprof: expected a process with a Go heap, found none');
 }
 
 function write(session: Session, format: string, path: string): void {

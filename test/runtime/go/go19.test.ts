@@ -1,4 +1,4 @@
-// Go 1.9: the linear arena, its spans and bitmap areas, free lists and the treap, the pacer's ratio.
+// Go 1.9: the linear arena, its spans and bitmap areas, free lists and the treap, the ratio pacer.
 
 import { describe, expect, test } from 'vitest';
 import seedrandom from 'seedrandom';

@@ -1,8 +1,8 @@
-// Channels, sync.Pool, finalizers, cleanups and weak pointers: what they allocate and when they die.
+// Channels, sync.Pool, finalizers, cleanups, weak pointers: what they allocate, when they die.
 
 import { describe, expect, test } from 'vitest';
 import { Channels } from '../../../runtime/go/chan.ts';
-import { readMemStats } from '../../../runtime/go/mstats.ts';
+import { readMemStats, readMetrics } from '../../../runtime/go/mstats.ts';
 import { Pools } from '../../../runtime/go/pool.ts';
 import { go119, go126, go19, type GoProfile } from '../../../runtime/go/profile.ts';
 import { GoRuntime } from '../../../runtime/go/runtime.ts';
@@ -165,8 +165,11 @@ describe.each([go19, go119, go126])('$name', (profile) => {
     expect(go.specials.pending).toBe(0);
     go.storePointer(slot, 0);
     go.collect();
-    expect(go.specials.pending).toBe(2);
+    const queued = '/gc/cleanups/queued:cleanups';
+    const executed = '/gc/cleanups/executed:cleanups';
+    expect(readMetrics(go)).toMatchObject({ [queued]: 2, [executed]: 0 });
     go.specials.run();
+    expect(readMetrics(go)).toMatchObject({ [queued]: 2, [executed]: 2 });
     expect(ran).toEqual(['a', 'b']);
   });
 });
