@@ -6,12 +6,12 @@
 // each stack is a size class (or the large objects of one type), its caller the kind of allocation;
 // the label `bytes` carries the size, as in the runtime's profiles.
 //
-// Format: profile.proto of github.com/google/pprof, gzip. Its messages are written by hand: fields
-// are numbered, lengths come first, integers are in groups of seven bits.
+// Format: profile.proto of github.com/google/pprof, gzip.
 
 import { gzipSync } from 'node:zlib';
 import { IN_USE } from '../runtime/go/mspan.ts';
 import type { GoRuntime } from '../runtime/go/runtime.ts';
+import { Message } from './perfetto/protobuf.ts';
 
 /** A row of the profile. */
 export interface HeapSample {
@@ -81,35 +81,6 @@ export function heapProfile(go: GoRuntime, timeNanos = 0): Uint8Array {
 
 // profile.proto.
 
-class Message {
-  readonly bytes: number[] = [];
-
-  /** A whole number from 0 to 2^53 - 1, in groups of seven bits, lowest first. */
-  private varint(n: number): void {
-    for (; n >= 128; n = Math.floor(n / 128)) this.bytes.push((n % 128) | 128);
-    this.bytes.push(n);
-  }
-
-  int(field: number, value: number): this {
-    this.varint(field * 8);
-    this.varint(value);
-    return this;
-  }
-
-  block(field: number, content: ArrayLike<number>): this {
-    this.varint(field * 8 + 2);
-    this.varint(content.length);
-    for (let i = 0; i < content.length; i++) this.bytes.push(content[i] ?? 0);
-    return this;
-  }
-
-  packed(field: number, values: readonly number[]): this {
-    const inner = new Message();
-    for (const v of values) inner.varint(v);
-    return this.block(field, inner.bytes);
-  }
-}
-
 /** Numbers for strings, from 0 for the empty one; or for functions. */
 class Table {
   readonly items: string[];
@@ -137,42 +108,39 @@ const VALUES: readonly (readonly [string, string])[] = [
   ['inuse_space', 'bytes'],
 ];
 
+function valueType(strings: Table, type: string, unit: string): Message {
+  return new Message().int(1, strings.of(type)).int(2, strings.of(unit));
+}
+
 function encode(samples: readonly HeapSample[], timeNanos: number): Uint8Array {
   const strings = new Table(['']);
   const functions = new Table([]);
   const profile = new Message();
-  const valueType = (type: string, unit: string): number[] =>
-    new Message().int(1, strings.of(type)).int(2, strings.of(unit)).bytes;
-  for (const [type, unit] of VALUES) profile.block(1, valueType(type, unit));
+  for (const [type, unit] of VALUES) profile.message(1, valueType(strings, type, unit));
   for (const s of samples) {
-    const values = [s.allocObjects, s.allocBytes, s.inuseObjects, s.inuseBytes];
-    const sample = new Message()
-      .packed(
-        1,
-        s.stack.map((name) => functions.of(name) + 1),
-      )
-      .packed(2, values);
+    const sample = new Message();
+    for (const name of s.stack) sample.int(1, functions.of(name) + 1);
+    for (const n of [s.allocObjects, s.allocBytes, s.inuseObjects, s.inuseBytes]) sample.int(2, n);
     const unit = strings.of('bytes');
-    if (s.bytes > 0) sample.block(3, new Message().int(1, unit).int(3, s.bytes).int(4, unit).bytes);
-    profile.block(2, sample.bytes);
+    if (s.bytes > 0) sample.message(3, new Message().int(1, unit).int(3, s.bytes).int(4, unit));
+    profile.message(2, sample);
   }
   // One location a function: there is no code that they lie in.
   functions.items.forEach((name, i) => {
     const line = new Message().int(1, i + 1);
-    profile.block(4, new Message().int(1, i + 1).block(4, line.bytes).bytes);
+    profile.message(4, new Message().int(1, i + 1).message(4, line));
     const text = strings.of(name);
-    profile.block(
+    profile.message(
       5,
       new Message()
         .int(1, i + 1)
         .int(2, text)
-        .int(3, text).bytes,
+        .int(3, text),
     );
   });
-  const period = valueType('space', 'bytes');
+  const period = valueType(strings, 'space', 'bytes');
   const byDefault = strings.of('inuse_space');
-  const utf8 = new TextEncoder();
-  for (const text of strings.items) profile.block(6, utf8.encode(text));
-  profile.int(9, timeNanos).block(11, period).int(12, 1).int(14, byDefault);
-  return Uint8Array.from(profile.bytes);
+  for (const text of strings.items) profile.text(6, text);
+  profile.int(9, timeNanos).message(11, period).int(12, 1).int(14, byDefault);
+  return profile.bytes;
 }
