@@ -3,6 +3,7 @@ export * from '../kernel/index.ts';
 export * from '../userspace/index.ts';
 export type { Memory } from './memory.ts';
 export { GuestSignal } from './memory.ts';
+export { DebugHooks, FatalError } from './python/debug-hooks.ts';
 export { describe, type PythonPlace } from './python/describe.ts';
 export { checkReferences, forEachReference } from './python/fsck.ts';
 export { Malloc } from './libc/malloc.ts';

@@ -21,6 +21,7 @@ import type { CachedMemory } from '../cached-memory.ts';
 import { NR_KINDS, type TypeOps, type Visitor } from './kinds.ts';
 import type { Obmalloc } from './obmalloc.ts';
 import type { Profile } from './profile.ts';
+import type { RawAllocator } from './raw-allocator.ts';
 import type { StaticData } from './static-data.ts';
 
 /** What objects ask of the collector. */
@@ -56,6 +57,8 @@ export class ObjectCore {
   readonly data: StaticData;
   readonly profile: Profile;
   readonly obmalloc: Obmalloc;
+  /** What serves the object and memory domains: obmalloc, or debug hooks around it. */
+  allocator: RawAllocator;
   /** Set once by the runtime; every container needs it. */
   gc!: GcAllocator;
   observer: AllocObserver | null = null;
@@ -78,6 +81,7 @@ export class ObjectCore {
     this.data = data;
     this.profile = profile;
     this.obmalloc = obmalloc;
+    this.allocator = obmalloc;
   }
 
   // the allocator's two domains, which pymalloc serves alike -----------------------------------
@@ -89,19 +93,19 @@ export class ObjectCore {
   }
 
   malloc(bytes: number): number {
-    const p = this.obmalloc.malloc(this.rounded(bytes));
+    const p = this.allocator.malloc(this.rounded(bytes));
     assert(p !== 0, 'MemoryError: the process has no memory left');
     if (this.observer !== null) this.observer.allocated(p, bytes);
     return p;
   }
   calloc(bytes: number): number {
-    const p = this.obmalloc.calloc(1, this.rounded(bytes));
+    const p = this.allocator.calloc(1, this.rounded(bytes));
     assert(p !== 0, 'MemoryError: the process has no memory left');
     if (this.observer !== null) this.observer.allocated(p, bytes);
     return p;
   }
   realloc(p: number, bytes: number): number {
-    const q = this.obmalloc.realloc(p, this.rounded(bytes));
+    const q = this.allocator.realloc(p, this.rounded(bytes));
     assert(q !== 0, 'MemoryError: the process has no memory left');
     if (this.observer !== null) {
       if (p === 0) this.observer.allocated(q, bytes);
@@ -111,7 +115,7 @@ export class ObjectCore {
   }
   free(p: number): void {
     if (this.observer !== null && p !== 0) this.observer.freed(p);
-    this.obmalloc.free(p);
+    this.allocator.free(p);
   }
 
   // types ------------------------------------------------------------------------------------

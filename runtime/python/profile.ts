@@ -38,6 +38,17 @@ export interface Profile {
   /** usable_arenas is searched through nfp2lasta (3.8); before, arenas slid one by one. */
   readonly nfp2lasta: boolean;
 
+  // debug hooks
+  /** What PYTHONMALLOC=debug fills with; whether each block has a serial number. */
+  readonly debugBytes: {
+    readonly clean: number;
+    readonly dead: number;
+    readonly forbidden: number;
+    readonly hasSerial: boolean;
+  };
+  /** A fatal error names the function that found it (3.9). */
+  readonly fatalNamesFunction: boolean;
+
   // collector
   readonly gcHeadBytes: number;
   readonly thresholds: readonly [number, number, number];
@@ -116,6 +127,8 @@ const v311: Profile = {
   radixMap: true,
   keepsLastArena: true,
   nfp2lasta: true,
+  debugBytes: { clean: 0xcd, dead: 0xdd, forbidden: 0xfd, hasSerial: false },
+  fatalNamesFunction: true,
   gcHeadBytes: 16,
   thresholds: [700, 10, 10],
   deferredCollection: false,
@@ -189,6 +202,7 @@ const v38: Profile = {
   arenaBits: 18,
   poolBits: 12,
   radixMap: false,
+  fatalNamesFunction: false,
   listsByFours: false,
   functionLayout: '3.8',
   codeHeadBytes: 176,
@@ -205,6 +219,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     alignShift: 3,
     keepsLastArena: false,
     nfp2lasta: false,
+    debugBytes: { clean: 0xcb, dead: 0xdb, forbidden: 0xfb, hasSerial: true },
     gcHeadBytes: 32,
     freezes: false,
     safeFinalization: false,

@@ -14,6 +14,7 @@ import { Frames } from './frame.ts';
 import { Functions } from './funcobject.ts';
 import { Collector } from './gc.ts';
 import { Generators } from './genobject.ts';
+import { DebugHooks } from './debug-hooks.ts';
 import { debugMallocStats } from './debug-malloc-stats.ts';
 import { Lists } from './listobject.ts';
 import {
@@ -49,6 +50,12 @@ export interface FreeLists {
   tuple: Record<string, number>;
 }
 
+/** How the interpreter is started. */
+export interface PythonOptions {
+  /** PYTHONMALLOC=debug: marks around each block, looked at when it is freed. */
+  readonly debug?: boolean;
+}
+
 export class PythonRuntime {
   readonly mem: CachedMemory;
   readonly profile: Profile;
@@ -71,7 +78,7 @@ export class PythonRuntime {
   garbage = 0;
 
   /** @param memory the memory of an empty process. */
-  constructor(memory: Memory, version: ProfileName = '3.11') {
+  constructor(memory: Memory, version: ProfileName = '3.11', options: PythonOptions = {}) {
     const mem = new CachedMemory(memory);
     this.mem = mem;
     this.profile = profiles[version];
@@ -80,6 +87,8 @@ export class PythonRuntime {
     this.obmalloc = new Obmalloc(mem, this.libc, this.data, this.profile);
     const core = new ObjectCore(mem, this.data, this.profile, this.obmalloc);
     this.core = core;
+    if (options.debug === true)
+      core.allocator = new DebugHooks(mem, this.obmalloc, 'o', this.profile);
     this.gc = new Collector(core);
     core.gc = this.gc;
     this.scalars = new Scalars(core);
