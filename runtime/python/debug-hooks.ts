@@ -157,7 +157,7 @@ export class DebugHooks implements RawAllocator {
     return bytes.map(line).join('');
   }
 
-  // marks ------------------------------------------------------------------------------------------
+  // marks ---------------------------------------------------------------------------------------
 
   /** Writes what surrounds a block. @returns where the program's bytes begin. */
   private mark(block: number, bytes: number): number {
