@@ -30,3 +30,21 @@ export { type Profile, type ProfileName, profiles } from './python/profile.ts';
 export { StaticData } from './python/static-data.ts';
 export type { StrKind } from './python/scalars.ts';
 export type { PyClass } from './python/classes.ts';
+export type {
+  Builder,
+  ClosureType,
+  DequeType,
+  Field,
+  Heap,
+  Kind,
+  ListType,
+  Local,
+  MapType,
+  Program,
+  RecordType,
+  Ref,
+  SetType,
+  StreamType,
+  TupleType,
+} from './workload/heap.ts';
+export { newRandom } from './workload/heap.ts';

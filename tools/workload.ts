@@ -6,7 +6,7 @@
 
 import { existsSync } from 'node:fs';
 import { InputError } from '../kernel/index.ts';
-import type { Program } from '../runtime/workload/heap.ts';
+import { type Program, runProgram } from '../runtime/workload/heap.ts';
 import type { GoHeap } from '../runtime/workload/go-heap.ts';
 import type { PythonHeap } from '../runtime/workload/python-heap.ts';
 import { programs } from '../runtime/workload/programs/index.ts';
@@ -75,7 +75,7 @@ function runCase(program: Program, name: string, ram: number, scale: number): Ca
     course.push([ns, task.mm.rssPages * 4096]);
   };
   return heap.scope(() => {
-    const output = program(heap, scale);
+    const output = runProgram(heap, program, scale);
     task.mm.updateHiwater();
     const runtime = heap.runtime === 'go' ? heap.go : heap.py;
     const endBytes = task.mm.rssPages * 4096;

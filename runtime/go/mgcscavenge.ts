@@ -9,7 +9,7 @@
 //   goal by limit   95 % of the memory limit
 //
 // Source: Go 1.26.8 and Go 1.19.8 src/runtime/mgcscavenge.go.
-// Not modelled: the sleep between two pieces of background work; whoever calls paces it.
+// The sleep between two pieces of background work is up to who knows the time: `pacedBy`.
 
 import type { Heap } from './mheap.ts';
 import { chunkBase } from './mpagealloc.ts';
@@ -33,7 +33,15 @@ export interface ScavengePacing {
   readonly lastHeapGoal: number;
 }
 
+/** Who knows the time: background work may take a hundredth of it. */
+export interface ScavengeClock {
+  mayWork(): boolean;
+  worked(ns: number): void;
+}
+
 export class Scavenger {
+  /** null: nobody knows the time, and the scavenger never sleeps. */
+  pacedBy: ScavengeClock | null = null;
   /** Bytes released since the last trace line: in the background, and eagerly. */
   releasedBackground = 0;
   releasedEager = 0;
@@ -84,6 +92,7 @@ export class Scavenger {
   /** A piece of background work: until the goals hold, or for a millisecond. @returns bytes. */
   background(): number {
     if (this.heap.lists !== null) return this.heap.lists.scavenge(UNUSED_LIMIT_NS);
+    if (this.pacedBy?.mayWork() === false) return 0;
     let released = 0;
     while ((released / PHYS_PAGE) * NS_PER_PAGE < WORK_NS && !this.reached) {
       const r = this.scavenge(QUANTUM, false);
@@ -91,6 +100,7 @@ export class Scavenger {
       if (r < QUANTUM) break;
     }
     this.releasedBackground += released;
+    this.pacedBy?.worked((released / PHYS_PAGE) * NS_PER_PAGE);
     return released;
   }
 

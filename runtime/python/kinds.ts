@@ -56,4 +56,6 @@ export const KIND_SLICE = 16;
 export const KIND_RANGE = 17;
 export const KIND_ITERATOR = 18;
 export const KIND_CODE = 19;
-export const NR_KINDS = 20;
+export const KIND_BYTEARRAY = 20;
+export const KIND_DEQUE = 21;
+export const NR_KINDS = 22;

@@ -20,6 +20,7 @@ const SLICE_NS = 10e6;
 const SCAN_BYTES_PER_NS = 1;
 const WORKER_SHARE = 0.3;
 const STEP_NS = 100e3;
+const SCAVENGER_SHARE = 0.01;
 
 export class GoClock {
   ns = 0;
@@ -40,6 +41,11 @@ export class GoClock {
     this.go = go;
     this.faults = faults;
     this.counted = faults();
+    let asleepUntil = 0;
+    go.scavenger.pacedBy = {
+      mayWork: () => this.ns >= asleepUntil,
+      worked: (ns) => (asleepUntil = this.ns + ns / SCAVENGER_SHARE),
+    };
   }
 
   /** The program used `ns` nanoseconds. */

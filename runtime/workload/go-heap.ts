@@ -4,14 +4,30 @@
 import type { GoRuntime } from '../go/runtime.ts';
 import { NO_POINTERS } from '../go/types.ts';
 import { ACCESS_NS, ALLOC_NS, BYTE_NS, GoClock } from './go-clock.ts';
-import { structOf } from './go-layout.ts';
+import { layoutOf, structOf } from './go-layout.ts';
 import { GoList, type GoParts } from './go-lists.ts';
 import { GoLocals } from './go-locals.ts';
-import { GoMapType } from './go-map-type.ts';
+import { GoMapType, GoSet } from './go-map-type.ts';
 import { GoMaps } from './go-map.ts';
-import { GoStrings } from './go-strings.ts';
-import { GoValues, isInPlace, isPointer } from './go-values.ts';
-import type { Field, Heap, Kind, ListType, MapType, RecordType, Ref } from './heap.ts';
+import { GoBuilder, GoStrings } from './go-strings.ts';
+import { GoClosure, GoStream, GoTasks, GoTuple } from './go-tasks.ts';
+import { GoValues, isInPlace, isPointer, isValue } from './go-values.ts';
+import type {
+  Builder,
+  ClosureType,
+  DequeType,
+  Field,
+  Heap,
+  Kind,
+  ListType,
+  Local,
+  MapType,
+  RecordType,
+  Ref,
+  SetType,
+  StreamType,
+  TupleType,
+} from './heap.ts';
 
 export class GoHeap implements Heap, GoParts {
   readonly runtime = 'go';
@@ -20,7 +36,9 @@ export class GoHeap implements Heap, GoParts {
   readonly locals: GoLocals;
   readonly clock: GoClock;
   readonly maps: GoMaps;
+  readonly printed: string[] = [];
   private readonly strings: GoStrings;
+  private readonly tasks: GoTasks;
 
   /** @param faults page faults of the process so far. */
   constructor(go: GoRuntime, faults: () => number) {
@@ -30,6 +48,7 @@ export class GoHeap implements Heap, GoParts {
     this.clock = new GoClock(go, faults);
     this.maps = new GoMaps(go);
     this.strings = new GoStrings(this);
+    this.tasks = new GoTasks(this);
   }
 
   record<const F extends Readonly<Record<string, Kind>>>(name: string, kinds: F): RecordType<F> {
@@ -54,7 +73,7 @@ export class GoHeap implements Heap, GoParts {
     const { clock, locals, values } = this;
     const get = (record: Ref): number => {
       clock.run(ACCESS_NS);
-      if (kind === 'string') return this.strings.copy(record + offset);
+      if (isValue(kind)) return this.copied(kind, record + offset);
       if (isInPlace(kind)) return locals.hold(record + offset);
       const value = values.load(kind, record + offset);
       return isPointer(kind) ? locals.hold(value) : value;
@@ -66,11 +85,52 @@ export class GoHeap implements Heap, GoParts {
     return { name, kind, get, set };
   }
 
+  /** A copy of a value in a variable. */
+  private copied(kind: Kind, from: number): Ref {
+    const { bytes } = layoutOf(kind);
+    const at = this.locals.take(bytes);
+    this.go.mem.copy(at, from, bytes);
+    return at;
+  }
+
   list(of: Kind): ListType {
     return new GoList(this, of);
   }
-  map(key: 'int' | 'string', of: Kind): MapType {
+  map(key: Kind, of: Kind): MapType {
     return new GoMapType(this, key, of);
+  }
+  set(key: Kind): SetType {
+    return new GoSet(this, key);
+  }
+  tuple(...kinds: Kind[]): TupleType {
+    return new GoTuple(this, kinds);
+  }
+  deque(of: Kind): DequeType {
+    return new GoList(this, of);
+  }
+  closure<F extends string>(
+    captured: Readonly<Record<F, Kind>>,
+    assigned: readonly NoInfer<F>[] = [],
+  ): ClosureType<F> {
+    return new GoClosure(this, captured, new Set<string>(assigned));
+  }
+  stream(of: Kind, room: number): StreamType {
+    return new GoStream(this.tasks, of, room);
+  }
+
+  local(kind: Kind, value = 0): Local {
+    const { values, locals } = this;
+    const at = locals.take(layoutOf(kind).bytes);
+    const set = (now: number): void => {
+      values.store(kind, at, now);
+    };
+    set(value);
+    const get = (): number => {
+      if (isInPlace(kind)) return isValue(kind) ? this.copied(kind, at) : at;
+      const now = values.load(kind, at);
+      return isPointer(kind) ? locals.hold(now) : now;
+    };
+    return { get, set };
   }
 
   scope<T>(body: () => T): T {
@@ -124,6 +184,15 @@ export class GoHeap implements Heap, GoParts {
   words(type: ListType, text: Ref): Ref {
     return this.strings.words(type, text);
   }
+  split(type: ListType, text: Ref, separator: string): Ref {
+    return this.strings.split(type, text, separator);
+  }
+  computed(text: string): Ref {
+    return this.strings.make(text);
+  }
+  builder(): Builder {
+    return new GoBuilder(this, this.strings);
+  }
   size(s: Ref): number {
     return this.go.mem.load64(s + 8);
   }
@@ -140,6 +209,21 @@ export class GoHeap implements Heap, GoParts {
     this.clock.run((to - from) * BYTE_NS);
     mem.zero(buffer + from, to - from);
     if (byte !== 0) for (let at = from; at < to; at++) mem.store8(buffer + at, byte);
+  }
+
+  bytes(length: number): Ref {
+    return this.buffer(length);
+  }
+  byteAt(bytes: Ref, i: number): number {
+    this.clock.run(ACCESS_NS);
+    return this.go.mem.load8(bytes + i);
+  }
+  setByte(bytes: Ref, i: number, value: number): void {
+    this.clock.run(ACCESS_NS);
+    this.go.mem.store8(bytes + i, value);
+  }
+  print(text: string): void {
+    this.printed.push(text);
   }
 
   mark(): void {

@@ -1,7 +1,7 @@
 // How Go lays values out: sizes, alignment, and which words are pointers.
 //
-//   int, float 8   bool 1   string (pointer, length) 16   slice (pointer, length, capacity) 24
-//   map, pointer 8   struct: fields in order, each aligned, the whole a multiple of its alignment
+//   int, float 8   int32, float32 4   int16 2   bool, byte 1   string (pointer, length) 16   slice (pointer, length, capacity) 24
+//   map, pointer 8   struct, tuple: fields in order, each aligned, the whole a multiple of its alignment
 //
 // Source: the Go specification, "Size and alignment guarantees"; linux/amd64.
 
@@ -17,18 +17,28 @@ export interface Layout {
 const WORD: Layout = { bytes: 8, align: 8, pointers: [] };
 const POINTER: Layout = { bytes: 8, align: 8, pointers: [0] };
 
+const NARROW: Readonly<Partial<Record<string, number>>> = {
+  bool: 1,
+  byte: 1,
+  int16: 2,
+  int32: 4,
+  float32: 4,
+};
+
 export interface StructLayout extends Layout {
   readonly offsets: readonly number[];
 }
 
 export function layoutOf(kind: Kind): Layout {
   if (typeof kind === 'string') {
-    if (kind === 'bool') return { bytes: 1, align: 1, pointers: [] };
+    const narrow = NARROW[kind];
+    if (narrow !== undefined) return { bytes: narrow, align: narrow, pointers: [] };
     if (kind === 'string') return { bytes: 16, align: 8, pointers: [0] };
     return kind === 'ref' ? POINTER : WORD;
   }
   if (kind.type === 'list') return { bytes: 24, align: 8, pointers: [0] };
   if (kind.type === 'map') return POINTER;
+  if (kind.type === 'tuple') return structOf(kind.kinds);
   return structOf(recordKinds(kind));
 }
 

@@ -1,4 +1,4 @@
-// The local variables of a Go program: words on the stack of its goroutine, which the collector
+// The local variables of a Go program: words on the stacks of its goroutines, which the collector
 // scans.
 //
 //   stack span  | slots of the outer scopes | slots of this scope | free |
@@ -6,36 +6,87 @@
 //
 // A scope takes slots upwards and gives them back at its end. Every word that lies in the heap is
 // taken for a pointer: numbers that are kept here are small. Stores need no barrier: the stack is
-// scanned after the cycle has begun, when the collector first gets to run. Not modelled: frames,
-// growth by copying (the span is as large as it gets).
+// scanned after the cycle has begun, when the collector first gets to run. Goroutines besides main
+// have stacks of 2 KiB, cut from spans of 32 KiB; `top` is of the one that runs. Not modelled:
+// frames, growth by copying (main's span is as large as it gets).
+// Source: Go 1.26 src/runtime/stack.go stackalloc().
 
 import { InputError } from '../../kernel/errors.ts';
 import type { GoRuntime } from '../go/runtime.ts';
 
-const STACK_PAGES = 16;
+const STACK_PAGES = 8;
 const PAGE = 8192;
 
-export class GoLocals {
-  top: number;
+const TASK_BYTES = 2048;
+const TASK_SPAN_PAGES = 4;
+
+/** A goroutine's stack. */
+export interface GoStack {
   readonly base: number;
-  private readonly end: number;
+  readonly end: number;
+  top: number;
+}
+
+export class GoLocals {
+  /** Of the goroutine that runs. */
+  top: number;
+  private running: GoStack;
+  private readonly main: GoStack;
+  private readonly tasks = new Set<GoStack>();
+  private readonly freeStacks: number[] = [];
   private readonly go: GoRuntime;
 
   constructor(go: GoRuntime) {
     this.go = go;
     const span = go.newStack(STACK_PAGES);
-    this.base = go.sys.addressOf(go.heap.spans.start[span]);
-    this.top = this.base;
-    this.end = this.base + STACK_PAGES * PAGE;
+    const base = go.sys.addressOf(go.heap.spans.start[span]);
+    this.main = { base, top: base, end: base + STACK_PAGES * PAGE };
+    this.running = this.main;
+    this.top = base;
     const own = { prepare: () => 1, scan: () => this.scan() };
     go.gc.roots = [...go.gc.roots, own];
+  }
+
+  /** Where main's stack begins. */
+  get base(): number {
+    return this.main.base;
+  }
+
+  /** A stack for a new goroutine. */
+  newTask(): GoStack {
+    if (this.freeStacks.length === 0) {
+      const span = this.go.newStack(TASK_SPAN_PAGES);
+      const base = this.go.sys.addressOf(this.go.heap.spans.start[span]);
+      for (let at = TASK_SPAN_PAGES * PAGE - TASK_BYTES; at >= 0; at -= TASK_BYTES) {
+        this.go.mem.store64(base + at, 0); // the link to the next free stack
+        this.freeStacks.push(base + at);
+      }
+    }
+    const base = this.freeStacks.pop() ?? 0;
+    const stack = { base, top: base, end: base + TASK_BYTES };
+    this.tasks.add(stack);
+    return stack;
+  }
+
+  endTask(stack: GoStack): void {
+    this.tasks.delete(stack);
+    this.freeStacks.push(stack.base);
+  }
+
+  /** Another goroutine runs. @returns the one that ran. */
+  switchTo(stack: GoStack): GoStack {
+    const before = this.running;
+    before.top = this.top;
+    this.running = stack;
+    this.top = stack.top;
+    return before;
   }
 
   /** Takes `bytes` for a variable. @returns its address; what it holds is of before. */
   take(bytes: number): number {
     const at = this.top;
-    this.top += bytes;
-    if (this.top > this.end)
+    this.top += Math.ceil(bytes / 8) * 8;
+    if (this.top > this.running.end)
       throw new InputError('', 'the program has too many local variables at once: use scope()');
     return at;
   }
@@ -47,7 +98,9 @@ export class GoLocals {
   }
 
   isLocal(ref: number): boolean {
-    return ref >= this.base && ref < this.end;
+    if (ref >= this.main.base && ref < this.main.end) return true;
+    for (const s of this.tasks) if (ref >= s.base && ref < s.end) return true;
+    return false;
   }
 
   /** Sets the last variable that holds `ref`, or the one at `ref`, to nil. */
@@ -57,20 +110,27 @@ export class GoLocals {
       mem.store64(ref, 0);
       return;
     }
-    for (let at = this.top - 8; at >= this.base; at -= 8) {
+    for (let at = this.top - 8; at >= this.running.base; at -= 8) {
       if (mem.load64(at) !== ref) continue;
       mem.store64(at, 0);
       return;
     }
   }
 
-  /** @returns bytes scanned, negative: a stack's. */
+  /** @returns bytes scanned, negative: stacks'. */
   private scan(): number {
+    this.running.top = this.top;
+    let bytes = this.scanStack(this.main);
+    for (const stack of this.tasks) bytes += this.scanStack(stack);
+    return -bytes;
+  }
+
+  private scanStack({ base, top }: GoStack): number {
     const { mem } = this.go;
-    for (let at = this.base; at < this.top; at += 8) {
+    for (let at = base; at < top; at += 8) {
       const i = mem.touch(at, false);
       this.go.marker.grey(mem.words[i], mem.words[i + 1]);
     }
-    return this.base - this.top;
+    return top - base;
   }
 }

@@ -39,16 +39,37 @@ export interface MapShape {
   move(to: number, from: number): void;
   /** Writes the key. */
   storeKey(slot: number, key: number): void;
+  /** Clears the value, and the key where it has pointers, with the write barrier. */
+  clear(slot: number): void;
 }
 
 export class GoMaps {
   private readonly go: GoRuntime;
+  /** Two global variables for what is being made; 0 before the first. */
+  private held = 0;
   constructor(go: GoRuntime) {
     this.go = go;
   }
 
-  make(shape: MapShape): number {
-    return this.go.new(MAP_BYTES, shape.headerType);
+  /** @param hint number of entries to make room for: below nine none is made. */
+  make(shape: MapShape, hint = 0): number {
+    const { go } = this;
+    const map = go.new(MAP_BYTES, shape.headerType);
+    if (hint <= SLOTS) return map;
+    const wanted = Math.floor((hint * 8) / 7);
+    const length = powerOfTwo(Math.ceil(wanted / MAX_CAPACITY));
+    const dir = go.new(8 * length, go.types.leading(8, 1));
+    if (this.held === 0) [this.held] = [go.newGlobal(), go.newGlobal()];
+    go.storePointer(this.held, dir); // until the program holds them
+    go.storePointer(this.held + 8, map);
+    const capacity = Math.max(SLOTS, powerOfTwo(Math.ceil(wanted / length)));
+    for (let i = 0; i < length; i++)
+      go.storePointer(dir + 8 * i, this.newTable(capacity, Math.log2(length), i, shape));
+    go.storePointer(map + 16, dir);
+    go.storePointer(this.held, 0);
+    go.storePointer(this.held + 8, 0);
+    go.mem.store32(map + 24, length);
+    return map;
   }
 
   size(map: number): number {
@@ -75,7 +96,7 @@ export class GoMaps {
   }
 
   private groupBytes(shape: MapShape): number {
-    return 8 + SLOTS * shape.slotBytes;
+    return Math.ceil((8 + SLOTS * shape.slotBytes) / 8) * 8;
   }
 
   private findInGroup(group: number, key: number, hash: number, shape: MapShape): number {
@@ -119,6 +140,9 @@ export class GoMaps {
     for (;;) {
       const dir = mem.load64(map + 16);
       const table = mem.load64(dir + 8 * tableIndex(hash, mem.load32(map + 24)));
+      const deleted = this.deletedOnWay(table, hash, shape);
+      if (deleted !== 0) return this.take(map, deleted, key, hash, shape);
+      if (mem.load32(table + 4) === 0) this.prune(table, shape);
       if (mem.load32(table + 4) > 0) {
         mem.store32(table + 4, mem.load32(table + 4) - 1);
         return this.take(map, this.groupWithRoom(table, hash, shape), key, hash, shape);
@@ -137,6 +161,53 @@ export class GoMaps {
     }
   }
 
+  /** The first group with a deleted slot on the way to where a key would go; 0 if there is none. */
+  private deletedOnWay(table: number, hash: number, shape: MapShape): number {
+    const { mem } = this.go;
+    const mask = mem.load32(table + 24);
+    const groups = mem.load64(table + 16);
+    for (let g = h1(hash) & mask, step = 1; ; g = (g + step++) & mask) {
+      const group = groups + g * this.groupBytes(shape);
+      if (this.hasEmpty(group)) return 0;
+      if (this.count(group, (c) => c === DELETED) > 0) return group;
+    }
+  }
+
+  private count(group: number, is: (control: number) => boolean): number {
+    let n = 0;
+    for (let i = 0; i < SLOTS; i++) if (is(this.go.mem.load8(group + i))) n++;
+    return n;
+  }
+
+  /** Makes deleted slots empty, where no key's search passes them: if a tenth of the table becomes
+   * free that way. */
+  private prune(table: number, shape: MapShape): void {
+    const { mem } = this.go;
+    const mask = mem.load32(table + 24);
+    const each = this.groupBytes(shape);
+    const groups = mem.load64(table + 16);
+    const isNeeded = new Uint8Array(mask + 1);
+    for (let i = 0; i <= mask; i++) {
+      const group = groups + i * each;
+      if (this.hasEmpty(group)) isNeeded[i] = 1;
+      this.visitGroup(group, shape, (slot) => {
+        const hash = shape.hashAt(slot);
+        for (let g = h1(hash) & mask, step = 1; g !== i; g = (g + step++) & mask) isNeeded[g] = 1;
+      });
+    }
+    const isDeleted = (control: number): boolean => control === DELETED;
+    let free = 0;
+    for (let i = 0; i <= mask; i++)
+      if (isNeeded[i] === 0) free += this.count(groups + i * each, isDeleted);
+    if (free * 10 < mem.load32(table)) return;
+    for (let i = 0; i <= mask; i++) {
+      if (isNeeded[i] === 1) continue;
+      for (let at = groups + i * each; at < groups + i * each + SLOTS; at++)
+        if (mem.load8(at) === DELETED) mem.store8(at, EMPTY);
+    }
+    mem.store32(table + 4, mem.load32(table + 4) + free);
+  }
+
   private take(map: number, group: number, key: number, hash: number, shape: MapShape): number {
     const { mem } = this.go;
     mem.store32(map, this.size(map) + 1);
@@ -145,11 +216,11 @@ export class GoMaps {
     return slot;
   }
 
-  /** The first empty slot of a group that has one. */
+  /** The first slot of a group that is empty or deleted; the group has one. */
   private place(group: number, hash: number, shape: MapShape): number {
     const { mem } = this.go;
     let i = 0;
-    while (mem.load8(group + i) !== EMPTY) i++;
+    while (mem.load8(group + i) < EMPTY) i++;
     mem.store8(group + i, h2(hash));
     return group + 8 + i * shape.slotBytes;
   }
@@ -249,6 +320,7 @@ export class GoMaps {
     mem.store32(map, this.size(map) - 1);
     const { group, table, i } = this.placeOf(map, slot, shape.hash(key), shape);
     const reusable = table === 0 || this.hasEmpty(group);
+    shape.clear(slot);
     mem.store8(group + i, reusable ? EMPTY : DELETED);
     if (reusable && table !== 0) mem.store32(table + 4, mem.load32(table + 4) + 1);
   }
@@ -294,6 +366,9 @@ export class GoMaps {
   }
 }
 
+function powerOfTwo(n: number): number {
+  return 2 ** Math.ceil(Math.log2(n));
+}
 /** Which entry of a directory of `length` tables: the top bits of the hash. */
 function tableIndex(hash: number, length: number): number {
   return length === 1 ? 0 : hash >>> (32 - Math.log2(length));

@@ -6,8 +6,8 @@
 
 import { NO_POINTERS } from '../go/types.ts';
 import { ALLOC_NS, BYTE_NS } from './go-clock.ts';
-import type { GoParts } from './go-lists.ts';
-import type { ListType, Ref } from './heap.ts';
+import { GoList, type GoParts } from './go-lists.ts';
+import type { Builder, ListType, Ref } from './heap.ts';
 
 const LITERAL_BYTES = 16384;
 /** strconv keeps the digits of small numbers ready. */
@@ -25,19 +25,12 @@ export class GoStrings {
     this.data = parts.go.globalsBase + 32768;
   }
 
-  private header(at: number, length: number): Ref {
+  header(at: number, length: number): Ref {
     const { locals, go } = this.parts;
     const ref = locals.take(16);
     go.mem.store64(ref, at);
     go.mem.store64(ref + 8, length);
     return ref;
-  }
-
-  copy(from: Ref): Ref {
-    const { locals, go } = this.parts;
-    const at = locals.take(16);
-    go.mem.copy(at, from, 16);
-    return at;
   }
 
   literal(text: string): Ref {
@@ -52,8 +45,8 @@ export class GoStrings {
     return this.header(at, text.length);
   }
 
-  /** A string in the heap. */
-  private make(text: string): Ref {
+  /** A string in the heap; none for an empty one. */
+  make(text: string): Ref {
     if (text === '') return this.header(0, 0);
     const { clock, go } = this.parts;
     clock.run(ALLOC_NS + text.length * BYTE_NS * 4);
@@ -63,7 +56,7 @@ export class GoStrings {
     return ref;
   }
 
-  private write(at: number, text: string): void {
+  write(at: number, text: string): void {
     const { mem } = this.parts.go;
     for (let i = 0; i < text.length;) {
       const to = mem.touch(at + i, true) * 4 + ((at + i) & 3);
@@ -99,15 +92,58 @@ export class GoStrings {
   }
 
   words(type: ListType, text: Ref): Ref {
-    const all = this.text(text);
-    const found = [...all.matchAll(/\S+/g)];
+    const found = [...this.text(text).matchAll(/\S+/g)];
+    return this.parted(
+      type,
+      text,
+      found.map((m) => [m.index, m[0].length]),
+    );
+  }
+
+  split(type: ListType, text: Ref, separator: string): Ref {
+    let at = 0;
+    const found = this.text(text)
+      .split(separator)
+      .map((part): [number, number] => {
+        const from = at;
+        at += part.length + separator.length;
+        return [from, part.length];
+      });
+    return this.parted(type, text, found);
+  }
+
+  /** A list of parts of a text, by place and length; they share its bytes. */
+  private parted(type: ListType, text: Ref, found: readonly (readonly [number, number])[]): Ref {
     const list = type.filled(found.length);
-    found.forEach((m, i) => {
+    found.forEach(([from, length], i) => {
       this.parts.scope(() => {
-        type.set(list, i, this.slice(text, m.index, m.index + m[0].length));
+        type.set(list, i, this.slice(text, from, from + length));
       });
     });
     return list;
+  }
+}
+
+/** strings.Builder: a byte slice that grows as by append(), and becomes the string itself. */
+export class GoBuilder implements Builder {
+  private readonly strings: GoStrings;
+  private readonly bytes: GoList;
+  private readonly list: Ref;
+
+  constructor(parts: GoParts, strings: GoStrings) {
+    this.strings = strings;
+    this.bytes = new GoList(parts, 'byte');
+    this.list = this.bytes.make();
+  }
+
+  write(s: Ref): void {
+    const text = this.strings.text(s);
+    if (text !== '') this.strings.write(this.bytes.more(this.list, text.length), text);
+  }
+
+  done(): Ref {
+    const length = this.bytes.length(this.list);
+    return this.strings.header(this.bytes.arrayOf(this.list), length);
   }
 }
 

@@ -41,22 +41,39 @@ export class GoValues {
 
   load(kind: Kind, at: number): number {
     const { mem } = this.go;
-    if (kind === 'int') return mem.load64(at);
-    if (kind === 'bool') return mem.load8(at);
-    if (kind === 'float') {
-      scratch.setInt32(0, mem.load32(at), true);
-      scratch.setInt32(4, mem.load32(at + 4), true);
-      return scratch.getFloat64(0, true);
+    switch (kind) {
+      case 'int':
+        return mem.load64(at);
+      case 'bool':
+      case 'byte':
+        return mem.load8(at);
+      case 'int16':
+        return (mem.load16(at) << 16) >> 16;
+      case 'int32':
+        return mem.load32(at);
+      case 'float32':
+        scratch.setInt32(0, mem.load32(at), true);
+        return scratch.getFloat32(0, true);
+      case 'float':
+        scratch.setInt32(0, mem.load32(at), true);
+        scratch.setInt32(4, mem.load32(at + 4), true);
+        return scratch.getFloat64(0, true);
+      default:
+        return mem.load64(at);
     }
-    return mem.load64(at);
   }
 
   /** Stores a value; what is not a number is copied from where it is (string, list, record). */
   store(kind: Kind, at: number, value: number): void {
     const { mem } = this.go;
     if (kind === 'int') mem.store64(at, value);
-    else if (kind === 'bool') mem.store8(at, value);
-    else if (kind === 'float') {
+    else if (kind === 'bool' || kind === 'byte') mem.store8(at, value);
+    else if (kind === 'int16') mem.store16(at, value);
+    else if (kind === 'int32') mem.store32(at, value);
+    else if (kind === 'float32') {
+      scratch.setFloat32(0, value, true);
+      mem.store32(at, scratch.getInt32(0, true));
+    } else if (kind === 'float') {
       scratch.setFloat64(0, value, true);
       mem.store32(at, scratch.getInt32(0, true));
       mem.store32(at + 4, scratch.getInt32(4, true));
@@ -70,14 +87,14 @@ export class GoValues {
     const { mem } = this.go;
     let next = 0;
     for (let off = 0; off < bytes; off += 8) {
-      const word = from === 0 ? 0 : mem.load64(from + off);
       if (pointers[next] !== off) {
-        if (from === 0) mem.store64(to + off, 0);
-        else mem.copy(to + off, from + off, 8); // may be a float: not through a number
+        const length = Math.min(8, bytes - off);
+        if (from === 0) mem.zero(to + off, length);
+        else mem.copy(to + off, from + off, length); // may be a float: not through a number
         continue;
       }
       next++;
-      this.go.storePointer(to + off, word);
+      this.go.storePointer(to + off, from === 0 ? 0 : mem.load64(from + off));
     }
   }
 }
@@ -89,4 +106,8 @@ export function isPointer(kind: Kind): boolean {
 /** A kind whose Ref is the address of where the value lies. */
 export function isInPlace(kind: Kind): boolean {
   return kind === 'string' || (typeof kind !== 'string' && kind.type !== 'map');
+}
+/** A kind in place that is copied when it is read: of a record or list the program has a pointer. */
+export function isValue(kind: Kind): boolean {
+  return kind === 'string' || (typeof kind !== 'string' && kind.type === 'tuple');
 }

@@ -2,15 +2,26 @@
 //
 //   the program says              Go lays out                      CPython lays out
 //   record { id: 'int' … }        a struct, fields in place        an instance and its values
+//   tuple('int', 'int')           a struct, by value               a tuple of objects
 //   list('int')                   a slice of 8-byte integers       a list of pointers to int
-//   objects list(Record)                  a slice of structs               a list of pointers to
-//   instances map('string', 'int')          a swiss table of key and value   a dict of pointers
+//   list(Record)                  a slice of structs               a list of pointers to instances
+//   list(list('float'))           a slice of slices                a list of lists
+//   map('string', 'int')          a swiss table of key and value   a dict of pointers
+//   set(Point)                    map[Point]struct{}               a set of pointers
+//   deque('ref')                  a slice: append(q, x), q[1:]     collections.deque
+//   closure { n: 'int' }          a func value with what it        a function, a tuple, and a cell
+//                                 captures                         for each captured variable
+//   stream(of, room, body)        a goroutine and a channel        a generator
+//   builder()                     strings.Builder                  a list of pieces, "".join
+//   bytes(n)                      make([]byte, n)                  bytearray(n)
 //   'ref'                         a pointer                        a pointer
 //
 // Integers, floats and truth values are JavaScript numbers here: where they live (in place, or each
 // an object of its own) is the runtime's business. Everything else is a Ref, the address of what
 // it names: never zero but for nil or None. A Ref is held by the scope in which it was
-// obtained, as by a local variable, until that scope ends; call() hands one to the scope outside.
+// obtained, as by a local variable, until that scope ends; call() hands one to the scope outside,
+// local() makes a variable that is assigned to. Where a programmer would write it differently in
+// the two languages, a program asks `heap.runtime === 'go'`.
 //
 // A program does its real computation and returns what it prints, so that both forms can be
 // checked against each other and against the real programs.
@@ -20,11 +31,13 @@ import { InputError } from '../../kernel/errors.ts';
 /** Address of an object, or of a Go value; 0 is nil or None. */
 export type Ref = number;
 
-export type ScalarKind = 'int' | 'float' | 'bool';
+/** Numbers: `int` is Go's int (64 bits), `byte` its uint8; all whole ones are Python's int. */
+export type IntKind = 'int' | 'int32' | 'int16' | 'byte';
+export type ScalarKind = IntKind | 'float' | 'float32' | 'bool';
 /**
  * What a field, an item or a value is. A RecordType is the record itself, not a reference to it.
  */
-export type Kind = ScalarKind | 'string' | 'ref' | ListType | MapType | RecordType;
+export type Kind = ScalarKind | 'string' | 'ref' | ListType | MapType | TupleType | RecordType;
 
 /** One field of a record. Values are numbers or Refs by the field's kind. */
 export interface Field {
@@ -42,6 +55,15 @@ export interface RecordType<
   readonly fields: { readonly [K in keyof F]: Field };
   /** A new record; `values` in the order of the fields. */
   make(...values: number[]): Ref;
+}
+
+/** A value of several parts: a small struct in Go, passed by value; a tuple in Python. */
+export interface TupleType {
+  readonly type: 'tuple';
+  readonly kinds: readonly Kind[];
+  make(...values: number[]): Ref;
+  /** Part i, 0 <= i < kinds.length. */
+  get(tuple: Ref, i: number): number;
 }
 
 export interface ListType {
@@ -63,13 +85,28 @@ export interface ListType {
   pop(list: Ref): number;
   /** A loop over the items, each turn a scope of its own. */
   each(list: Ref, turn: (item: number, i: number) => void): void;
+  /** list[from:to]: in Go the same array, in Python a copy. */
+  slice(list: Ref, from: number, to: number): Ref;
+  /** A list of its own with the same items: copy(), list(). */
+  copy(list: Ref): Ref;
+  /** Appends all items of another: append(a, b...), a.extend(b). */
+  extend(list: Ref, other: Ref): void;
+  /** Puts an item before index i; takes the item at i out. */
+  insert(list: Ref, i: number, value: number): void;
+  remove(list: Ref, i: number): void;
+  /**
+   * Sorts in place, equal items in their order: sort.SliceStable, list.sort(key=).
+   * @param key what a Python programmer would give as the key: a number or a text.
+   */
+  sort(list: Ref, key: (item: number) => number | string): void;
 }
 
 export interface MapType {
   readonly type: 'map';
-  readonly key: 'int' | 'string';
+  readonly key: Kind;
   readonly of: Kind;
-  make(): Ref;
+  /** An empty map; with room for `capacity` entries where the language can say so. */
+  make(capacity?: number): Ref;
   size(map: Ref): number;
   has(map: Ref, key: number): boolean;
   /** The value of a key; 0 if there is none. */
@@ -81,11 +118,81 @@ export interface MapType {
   each(map: Ref, turn: (key: number, value: number) => void): void;
 }
 
+/** A set of numbers, strings or tuples. */
+export interface SetType {
+  readonly key: Kind;
+  make(): Ref;
+  size(set: Ref): number;
+  has(set: Ref, key: number): boolean;
+  add(set: Ref, key: number): void;
+  delete(set: Ref, key: number): void;
+  each(set: Ref, turn: (key: number) => void): void;
+}
+
+/** A queue that grows at its end and is taken from at its front. */
+export interface DequeType {
+  readonly of: Kind;
+  make(): Ref;
+  length(deque: Ref): number;
+  push(deque: Ref, value: number): void;
+  /** Takes the first item out of a deque that has one. */
+  shift(deque: Ref): number;
+}
+
+/** A function with the variables that it captures, which it may assign to. */
+export interface ClosureType<F extends string = string> {
+  readonly captured: Readonly<Record<F, Field>>;
+  /** A new closure; `values` in the order of the captured variables. */
+  make(...values: number[]): Ref;
+}
+
+/** Values made one after the other by a task of its own. */
+export interface StreamType {
+  readonly of: Kind;
+  /**
+   * Starts a stream: `go func() { … ch <- v … }()`, a generator. `body` runs when the first value
+   * is wanted; what it obtains lives as long as the stream. The function that it returns makes the
+   * next value, in a scope of its own; undefined ends the stream.
+   */
+  make(body: () => () => number | undefined): Ref;
+  /** Takes the next value; undefined where there is none any more. */
+  next(stream: Ref): number | undefined;
+  /** A loop over all values, each turn a scope. */
+  each(stream: Ref, turn: (value: number) => void): void;
+}
+
+/** Pieces of text that become one string. */
+export interface Builder {
+  write(s: Ref): void;
+  /** The string. */
+  done(): Ref;
+}
+
+/** A local variable that is assigned to; it holds what it was given last. */
+export interface Local {
+  get(): number;
+  set(value: number): void;
+}
+
 export interface Heap {
   readonly runtime: 'go' | 'python';
+  /** Lines that print() was given. */
+  readonly printed: string[];
   record<const F extends Readonly<Record<string, Kind>>>(name: string, fields: F): RecordType<F>;
   list(of: Kind): ListType;
-  map(key: 'int' | 'string', of: Kind): MapType;
+  map(key: Kind, of: Kind): MapType;
+  tuple(...kinds: Kind[]): TupleType;
+  set(key: Kind): SetType;
+  deque(of: Kind): DequeType;
+  /** `assigned`: captured variables that change after they were captured. */
+  closure<F extends string>(
+    captured: Readonly<Record<F, Kind>>,
+    assigned?: readonly NoInfer<F>[],
+  ): ClosureType<F>;
+  /** @param room values that a channel holds; a generator makes one at a time. */
+  stream(of: Kind, room: number): StreamType;
+  /** A variable of the function that runs. */
+  local(kind: Kind, value?: number): Local;
 
   /** A block: what it obtains is dropped at its end. */
   scope<T>(body: () => T): T;
@@ -108,6 +215,11 @@ export interface Heap {
   join(type: ListType, strings: Ref, separator: string): Ref;
   /** The words of a text, split at spaces. */
   words(type: ListType, text: Ref): Ref;
+  /** The parts of a text between separators: strings.Split, str.split(sep). */
+  split(type: ListType, text: Ref, separator: string): Ref;
+  /** A new string that says `text`: the result of any function on strings, ASCII. */
+  computed(text: string): Ref;
+  builder(): Builder;
   size(s: Ref): number;
   /** What the string says. */
   text(s: Ref): string;
@@ -115,13 +227,27 @@ export interface Heap {
   buffer(length: number): Ref;
   /** Writes every byte of a buffer's range. */
   fill(buffer: Ref, from: number, to: number, byte: number): void;
+  /** A byte array of zeros, and its bytes. */
+  bytes(length: number): Ref;
+  byteAt(bytes: Ref, i: number): number;
+  setByte(bytes: Ref, i: number, value: number): void;
 
+  /** Prints a line. */
+  print(text: string): void;
   /** A comment of the recorded programs that a variant acts on: `gc.freeze` at "built". */
   mark(name: string): void;
 }
 
-/** A program: what it prints. `scale` is 1 for the size it was recorded with; less for tests. */
-export type Program = (heap: Heap, scale: number) => string;
+/** A program: its last line, after what print() was given. `scale` is 1 for the size it was
+ * recorded with; less for tests. */
+export type Program = (heap: Heap, scale: number) => string | undefined;
+
+/** Runs a program as a process's main. @returns all that it prints. */
+export function runProgram(heap: Heap, program: Program, scale: number): string {
+  heap.printed.length = 0;
+  const last = program(heap, scale);
+  return [...heap.printed, ...(typeof last === 'string' ? [last] : [])].join('\n');
+}
 
 /** The generator that all programs use: 32 bits, the same in each language. */
 export function newRandom(seed = 1): (n: number) => number {
@@ -137,4 +263,20 @@ export function recordOf(kind: Kind): RecordType {
   if (typeof kind === 'string' || kind.type !== 'record')
     throw new InputError('', 'add() is for lists of records');
   return kind;
+}
+
+export function isInt(kind: Kind): kind is IntKind | 'bool' {
+  return typeof kind === 'string' && ['int', 'int32', 'int16', 'byte', 'bool'].includes(kind);
+}
+export function isFloat(kind: Kind): kind is 'float' | 'float32' {
+  return kind === 'float' || kind === 'float32';
+}
+
+/** Which item comes to each place when items with these keys are sorted, equals in their order. */
+export function sortedOrder(keys: readonly (number | string)[]): number[] {
+  const order = keys.map((_, i) => i);
+  return order.sort((a, b) => {
+    const [x, y] = [keys[a], keys[b]];
+    return x < y ? -1 : x > y ? 1 : a - b;
+  });
 }

@@ -29,7 +29,8 @@ export interface Segment {
   /** Page of the file where it begins. */
   readonly offset: number;
   readonly access: 'r--' | 'r-x' | 'rw-';
-  /** Pages that are resident as they are in the file; of bss, those that are only read: zeroes. */
+  /** Pages that are resident as they are in the file; of bss, those that are read: zeroes, until
+   * they are written. */
   readonly read: number;
   /** Pages that the process has written. */
   readonly written: number;
@@ -54,7 +55,7 @@ export const goImage: Image = {
     { path: GO, at: 0x400000, pages: 159, offset: 0, access: 'r-x', read: 159, written: 0 },
     { path: GO, at: 0x49f000, pages: 219, offset: 159, access: 'r--', read: 191, written: 0 },
     { path: GO, at: 0x57a000, pages: 11, offset: 378, access: 'rw-', read: 10, written: 4 },
-    { path: '', at: 0x585000, pages: 54, offset: 0, access: 'rw-', read: 24, written: 37 },
+    { path: '', at: 0x585000, pages: 54, offset: 0, access: 'rw-', read: 24, written: 17 },
   ],
 };
 
@@ -137,8 +138,7 @@ export function loadImage(task: Task, image: Image, held = 0): void {
   }
   const most = Math.max(...image.segments.map((s) => s.written));
   for (const s of image.segments) {
-    const first = s.path === '' ? s.written : 0;
-    for (let page = first; page < first + s.read; page++) readAround(task, s, page);
+    for (let page = 0; page < s.read; page++) readAround(task, s, page);
     const written = s.written - (s.written === most ? held : 0);
     for (let page = 0; page < written; page++)
       access(task, s.at + page * PAGE_SIZE, PF_USER | PF_WRITE);

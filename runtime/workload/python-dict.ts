@@ -5,11 +5,11 @@ import type { PythonHeap } from './python-heap.ts';
 
 export class PythonDict implements MapType {
   readonly type = 'map';
-  readonly key: 'int' | 'string';
+  readonly key: Kind;
   readonly of: Kind;
   private readonly heap: PythonHeap;
 
-  constructor(heap: PythonHeap, key: 'int' | 'string', of: Kind) {
+  constructor(heap: PythonHeap, key: Kind, of: Kind) {
     this.heap = heap;
     this.key = key;
     this.of = of;

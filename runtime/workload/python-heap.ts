@@ -5,10 +5,32 @@
 // are stored and freed when they are replaced; the short-lived ones of an expression in between are
 // not.
 
+import { ByteArrays } from '../python/bytearrayobject.ts';
+import { Deques } from '../python/dequeobject.ts';
 import type { PythonRuntime } from '../python/runtime.ts';
-import type { Field, Heap, Kind, ListType, MapType, RecordType, Ref } from './heap.ts';
+import {
+  type Builder,
+  type ClosureType,
+  type DequeType,
+  type Field,
+  type Heap,
+  isFloat,
+  isInt,
+  type Kind,
+  type ListType,
+  type Local,
+  type MapType,
+  type RecordType,
+  type Ref,
+  type SetType,
+  type StreamType,
+  type TupleType,
+} from './heap.ts';
 import { PythonClock } from './python-clock.ts';
 import { PythonDict } from './python-dict.ts';
+import { PythonDeque, PythonSet, PythonTuple } from './python-containers.ts';
+import { type PythonFrame, PythonFrames } from './python-frames.ts';
+import { PythonFunctions, PythonGenerators } from './python-functions.ts';
 import { PythonList } from './python-list.ts';
 
 /** Which variants of a run act at a mark of the program. */
@@ -21,13 +43,22 @@ export class PythonHeap implements Heap {
   readonly py: PythonRuntime;
   readonly clock = new PythonClock();
   private readonly options: PythonOptions;
-  private locals = new Float64Array(256);
-  private top = 0;
+  readonly byteArrays: ByteArrays;
+  readonly deques: Deques;
+  readonly frames: PythonFrames;
+  readonly printed: string[] = [];
+  private readonly functions: PythonFunctions;
+  private readonly generators: PythonGenerators;
   private readonly literals = new Map<string, Ref>();
 
   constructor(py: PythonRuntime, options: PythonOptions = {}) {
     this.py = py;
     this.options = options;
+    this.frames = new PythonFrames(py.core);
+    this.byteArrays = new ByteArrays(py.core);
+    this.deques = new Deques(py.core);
+    this.functions = new PythonFunctions(this);
+    this.generators = new PythonGenerators(this);
     if (options.gc === 'disable') py.gc.enabled = false;
   }
 
@@ -36,8 +67,8 @@ export class PythonHeap implements Heap {
   /** A reference to a value that the caller owns: a new object, or one more reference. */
   box(kind: Kind, value: number): number {
     const { scalars, core } = this.py;
-    if (kind === 'int' || kind === 'bool') return scalars.int(value);
-    if (kind === 'float') return scalars.float(value);
+    if (isInt(kind)) return scalars.int(value);
+    if (isFloat(kind)) return scalars.float(value);
     const op = value === 0 ? scalars.none : value;
     core.incref(op);
     return op;
@@ -46,8 +77,8 @@ export class PythonHeap implements Heap {
   /** What the program gets for an object that something else holds. */
   unbox(kind: Kind, op: number): number {
     const { scalars, core } = this.py;
-    if (kind === 'int' || kind === 'bool') return scalars.intValue(op);
-    if (kind === 'float') return scalars.floatValue(op);
+    if (isInt(kind)) return scalars.intValue(op);
+    if (isFloat(kind)) return scalars.floatValue(op);
     if (op === scalars.none) return 0;
     core.incref(op);
     return this.hold(op);
@@ -55,34 +86,23 @@ export class PythonHeap implements Heap {
 
   /** A local variable takes a reference over. */
   hold(op: number): number {
-    if (this.top === this.locals.length) {
-      const more = new Float64Array(this.top * 2);
-      more.set(this.locals);
-      this.locals = more;
-    }
-    this.locals[this.top++] = op;
-    return op;
+    return this.frames.running.hold(op);
   }
 
   private release(mark: number): void {
-    const end = this.top;
-    for (let i = mark; i < end; i++) {
-      const op = this.locals[i];
-      if (op !== 0) this.py.core.decref(op);
-    }
-    this.top = mark;
+    this.frames.running.release(mark);
     this.py.gc.runRequested(); // between bytecodes, where a version puts collections off
   }
 
   scope<T>(body: () => T): T {
-    const mark = this.top;
+    const mark = this.frames.running.top;
     const result = body();
     this.release(mark);
     return result;
   }
 
   call(body: () => Ref): Ref {
-    const mark = this.top;
+    const mark = this.frames.running.top;
     const ref = body();
     if (ref !== 0) this.py.core.incref(ref);
     this.release(mark);
@@ -90,7 +110,7 @@ export class PythonHeap implements Heap {
   }
 
   loop(n: number, turn: (i: number) => void): void {
-    const mark = this.top;
+    const mark = this.frames.running.top;
     for (let i = 0; i < n; i++) {
       turn(i);
       this.release(mark);
@@ -98,11 +118,27 @@ export class PythonHeap implements Heap {
   }
 
   drop(ref: Ref): void {
-    for (let i = this.top - 1; i >= 0; i--) {
-      if (this.locals[i] !== ref) continue;
-      this.locals[i] = 0;
-      this.py.core.decref(ref);
-      return;
+    this.frames.running.drop(ref);
+  }
+
+  local(kind: Kind, value = 0): Local {
+    const frame = this.frames.running;
+    const at = frame.top;
+    this.hold(this.box(kind, value));
+    const set = (now: number): void => {
+      frame.assign(at, this.box(kind, now));
+    };
+    return { get: () => this.unbox(kind, frame.at(at)), set };
+  }
+
+  /** Runs something in another frame: a generator's. */
+  inFrame<T>(frame: PythonFrame, body: () => T): T {
+    const before = this.frames.running;
+    this.frames.running = frame;
+    try {
+      return body();
+    } finally {
+      this.frames.running = before;
     }
   }
 
@@ -145,8 +181,23 @@ export class PythonHeap implements Heap {
   list(of: Kind): ListType {
     return new PythonList(this, of);
   }
-  map(key: 'int' | 'string', of: Kind): MapType {
+  map(key: Kind, of: Kind): MapType {
     return new PythonDict(this, key, of);
+  }
+  set(key: Kind): SetType {
+    return new PythonSet(this, key);
+  }
+  tuple(...kinds: Kind[]): TupleType {
+    return new PythonTuple(this, kinds);
+  }
+  deque(of: Kind): DequeType {
+    return new PythonDeque(this, of);
+  }
+  closure<F extends string>(captured: Readonly<Record<F, Kind>>): ClosureType<F> {
+    return this.functions.closure(captured);
+  }
+  stream(of: Kind): StreamType {
+    return this.generators.stream(of);
   }
 
   // strings ------------------------------------------------------------------------------------
@@ -191,14 +242,36 @@ export class PythonHeap implements Heap {
 
   /** str.split(): a list with room for twelve, and a new string for each word. */
   words(type: ListType, text: Ref): Ref {
-    const found = this.text(text).match(/\S+/g) ?? [];
+    return this.parted(type, this.text(text).match(/\S+/g) ?? []);
+  }
+
+  split(type: ListType, text: Ref, separator: string): Ref {
+    return this.parted(type, this.text(text).split(separator));
+  }
+
+  private parted(type: ListType, parts: readonly string[]): Ref {
     const list = type.make();
-    for (const word of found) {
+    for (const part of parts) {
       this.scope(() => {
-        type.push(list, this.newString(word));
+        type.push(list, this.newString(part));
       });
     }
     return list;
+  }
+
+  computed(text: string): Ref {
+    return this.newString(text);
+  }
+
+  builder(): Builder {
+    const pieces = this.list('string');
+    const list = pieces.make();
+    return {
+      write: (s) => {
+        pieces.push(list, s);
+      },
+      done: () => this.join(pieces, list, ''),
+    };
   }
 
   size(s: Ref): number {
@@ -212,6 +285,22 @@ export class PythonHeap implements Heap {
     this.clock.allocate();
     return this.hold(this.py.scalars.bytes(length));
   }
+  bytes(length: number): Ref {
+    this.clock.allocate();
+    return this.hold(this.byteArrays.make(length));
+  }
+  byteAt(bytes: Ref, i: number): number {
+    this.clock.access();
+    return this.py.core.mem.load8(this.byteArrays.data(bytes) + i);
+  }
+  setByte(bytes: Ref, i: number, value: number): void {
+    this.clock.access();
+    this.py.core.mem.store8(this.byteArrays.data(bytes) + i, value);
+  }
+  print(text: string): void {
+    this.printed.push(text);
+  }
+
   fill(buffer: Ref, from: number, to: number, byte: number): void {
     const { mem } = this.py.core;
     for (let at = from; at < to; at++) mem.store8(buffer + 32 + at, byte);

@@ -6,7 +6,7 @@
 // it leaves keep their locals, so the machine stands as it was.
 
 import { KernelBug } from '../../kernel/errors.ts';
-import type { Program } from '../../runtime/workload/heap.ts';
+import { type Program, runProgram } from '../../runtime/workload/heap.ts';
 import { System } from '../../userspace/system.ts';
 import { startCase, type StartedCase } from '../cases.ts';
 import type { Driver, SeekWatch, SessionHeap, SessionProcess, Source } from './source.ts';
@@ -105,7 +105,7 @@ class WorkloadDriver implements Driver {
     };
     try {
       if (position === 0) return;
-      started.heap.scope(() => this.program(started.heap, this.options.scale));
+      started.heap.scope(() => runProgram(started.heap, this.program, this.options.scale));
       this.done = true;
       this.finished(reached);
     } catch (e) {

@@ -13,6 +13,12 @@ import { matrix } from './matrix.ts';
 import { pipeline } from './pipeline.ts';
 import { strings } from './strings.ts';
 import { structs } from './structs.ts';
+import { closures } from './closures.ts';
+import { gridBfs } from './grid-bfs.ts';
+import { groups } from './groups.ts';
+import { messages } from './messages.ts';
+import { sortRecords } from './sort-records.ts';
+import { walk } from './walk.ts';
 import { wordCount } from './word-count.ts';
 
 export const programs: Readonly<Record<string, Program>> = {
@@ -28,5 +34,11 @@ export const programs: Readonly<Record<string, Program>> = {
   pipeline,
   strings,
   structs,
+  closures,
+  grid_bfs: gridBfs,
+  groups,
+  messages,
+  sort_records: sortRecords,
+  walk,
   word_count: wordCount,
 };
