@@ -13,11 +13,11 @@ import type { System } from '../userspace/system.ts';
 /** A process that is about to run its program, on either runtime. */
 export type StartedCase = Started<GoHeap> | Started<PythonHeap>;
 
-/** Starts a process for a case's text. */
-export function startCase(system: System, text: string): StartedCase {
+/** Starts a process for a case's text. @param seed how Go's clock goes; 0 for as it is. */
+export function startCase(system: System, text: string, seed = 0): StartedCase {
   const [runtime = '', rest = ''] = text.split(/:(.*)/s);
   const settings = rest === '' ? [] : rest.split(',');
-  if (runtime === 'go') return startGo(system, goCase(text, settings));
+  if (runtime === 'go') return startGo(system, { ...goCase(text, settings), seed });
   if (runtime !== 'python')
     throw new InputError('', `--case ${text}: expected go or python, with :SETTING,… after it`);
   let version: ProfileName = '3.11';

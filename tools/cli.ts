@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   alloc: () => import('./commands/alloc.ts'),
   bench: () => import('./commands/bench.ts'),
   boot: () => import('./commands/boot.ts'),
+  calibrate: () => import('./commands/calibrate.ts'),
   compare: () => import('./commands/compare.ts'),
   explore: () => import('./commands/explore.ts'),
   explain: () => import('./commands/explain.ts'),
@@ -31,6 +32,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   replay: () => import('./commands/replay.ts'),
   run: () => import('./commands/run.ts'),
   save: () => import('./commands/save.ts'),
+  size: () => import('./commands/size.ts'),
   verify: () => import('./commands/verify.ts'),
   why: () => import('./commands/why.ts'),
 };

@@ -56,14 +56,16 @@ const GO_IMAGE_END = 0x1000000;
 export function waterfall(task: Task, runtime: GoRuntime | PythonRuntime): Waterfall {
   const { mm } = task;
   const painter = new Painter(mm);
+  // As it is now: what is read for the painting may come back from swap.
+  const rss = mm.rssPages * PAGE_SIZE;
+  const tables = mm.pgt.bytes + PAGE_SIZE;
   if (runtime instanceof GoRuntime) paintGo(painter, runtime);
   else paintPython(painter, runtime);
   for (const vma of mm.vmas) painter.restOf(vma, stepOf(vma, mm, runtime));
   const { bytes } = painter;
-  bytes['page tables'] = mm.pgt.bytes + PAGE_SIZE;
+  bytes['page tables'] = tables;
   bytes["the kernel's objects"] = kernelObjects(task);
   const kernel = bytes['page tables'] + bytes["the kernel's objects"];
-  const rss = mm.rssPages * PAGE_SIZE;
   const total = Object.values(bytes).reduce((a, b) => a + b, 0);
   if (total !== rss + kernel)
     throw new KernelBug(`waterfall: ${String(total)} is not ${String(rss + kernel)}`);

@@ -1,5 +1,6 @@
-// Cases of a workload side by side: as a page of text, and as one self-contained page of HTML.
+// Cases of a workload side by side, as a page of text.
 
+import { type CostTable, defaultCosts, kernelNs } from './cost.ts';
 import { curve, thinned } from './plot.ts';
 import { bytes, number } from './replay/summary.ts';
 import { STEPS } from './waterfall.ts';
@@ -14,7 +15,11 @@ function row(label: string, cells: readonly string[]): string {
 }
 
 /** The whole page. */
-export function workloadText(name: string, results: readonly CaseResult[]): string {
+export function workloadText(
+  name: string,
+  results: readonly CaseResult[],
+  costs: CostTable = defaultCosts,
+): string {
   const line = (label: string, of: (r: CaseResult) => string): string =>
     row(label, results.map(of));
   const steps = STEPS.filter((s) => results.some((r) => r.waterfall.bytes[s] !== 0));
@@ -28,6 +33,7 @@ export function workloadText(name: string, results: readonly CaseResult[]): stri
     line('Collections', (r) => number(r.collections)),
     line('System calls on memory', (r) => number(r.systemCalls)),
     line('Virtual time', (r) => `${(r.virtualNs / 1e6).toFixed(1)} ms`),
+    line("  the kernel's besides", (r) => `${(kernelNs(costs, r) / 1e6).toFixed(1)} ms`),
     '',
     'Where the memory is at the end, to the byte:',
     ...steps.map((s) => line(`  ${s}`, (r) => number(r.waterfall.bytes[s]))),
@@ -71,65 +77,4 @@ function plots(results: readonly CaseResult[]): string[] {
     lines.push(`  ${names.map((n) => n.padEnd(PLOT_COLUMNS + 3)).join('')}`.trimEnd());
   }
   return lines;
-}
-
-const COLOURS = ['#0b7285', '#d9480f', '#5f3dc4', '#2b8a3e', '#c2255c', '#846200'];
-const STEP_COLOURS = [
-  '#1864ab', '#4dabf7', '#99e9f2', '#c3fae8', '#e8590c', '#ffd43b', '#adb5bd', '#868e96', '#5c3d99',
-  '#343a40',
-]; // prettier-ignore
-
-function escape(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => `&#${String(c.charCodeAt(0))};`);
-}
-
-/** One page with nothing outside it: the table, a curve for each case, the waterfall as bars. */
-export function workloadHtml(name: string, results: readonly CaseResult[]): string {
-  const text = escape(workloadText(name, results));
-  const most = Math.max(...results.map((r) => r.waterfall.total), 1);
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escape(name)}</title>
-<style>body{font:15px system-ui;margin:2em auto;max-width:960px;padding:0 1em}
-pre{overflow:auto;background:#f6f6f6;padding:1em}svg{width:100%;height:auto}</style>
-<h1>${escape(name)}</h1><h2>Resident memory over virtual time</h2>${courseSvg(results)}
-<h2>Where the memory is at the end</h2>${results.map((r) => barSvg(r, most)).join('')}
-<p>${legend()}</p>
-<h2>All figures</h2><pre>${text}</pre></html>
-`;
-}
-
-function courseSvg(results: readonly CaseResult[]): string {
-  const most = Math.max(...results.map((r) => r.peakBytes), 1);
-  const longest = Math.max(...results.map((r) => r.virtualNs), 1);
-  const lines = results.map((r, i) => {
-    const points = r.course.map(
-      ([ns, b]) => `${((ns / longest) * 900).toFixed(1)},${(280 - (b / most) * 260).toFixed(1)}`,
-    );
-    const colour = COLOURS[i % COLOURS.length] ?? '';
-    const label = `${escape(r.name)}: up to ${bytes(r.peakBytes)}`;
-    return `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points.join(' ')}"/>
-<text x="8" y="${String(18 + i * 18)}" fill="${colour}">${label}</text>`;
-  });
-  const axis = '<path d="M0 280H900" stroke="#999"/>';
-  return `<svg viewBox="0 0 900 300" role="img">${lines.join('')}${axis}</svg>`;
-}
-
-function barSvg(r: CaseResult, most: number): string {
-  let x = 0;
-  const bars = STEPS.map((s, i) => {
-    const width = (r.waterfall.bytes[s] / most) * 900;
-    const place = `x="${x.toFixed(1)}" y="20" width="${width.toFixed(1)}" height="24"`;
-    const title = `<title>${escape(s)}: ${number(r.waterfall.bytes[s])}</title>`;
-    const bar = `<rect ${place} fill="${STEP_COLOURS[i] ?? ''}">${title}</rect>`;
-    x += width;
-    return bar;
-  });
-  const title = `${escape(r.name)}: ${number(r.waterfall.total)} bytes`;
-  const head = `<text x="0" y="14">${title}</text>`;
-  return `<svg viewBox="0 0 900 50" role="img">${head}${bars.join('')}</svg>`;
-}
-
-function legend(): string {
-  const entry = (s: string, i: number): string =>
-    `<span style="color:${STEP_COLOURS[i] ?? ''}">■</span> ${escape(s)}`;
-  return STEPS.map(entry).join(' ');
 }

@@ -8,16 +8,37 @@ import { existsSync } from 'node:fs';
 import { InputError } from '../kernel/index.ts';
 import { type Program, runProgram } from '../runtime/workload/heap.ts';
 import type { GoHeap } from '../runtime/workload/go-heap.ts';
+import { GuestSignal } from '../runtime/memory.ts';
 import type { PythonHeap } from '../runtime/workload/python-heap.ts';
 import { programs } from '../runtime/workload/programs/index.ts';
 import { fsckSystem } from '../userspace/fsck.ts';
-import { System } from '../userspace/system.ts';
+import { addSwap } from '../userspace/swap.ts';
+import { type SystemConfig, System } from '../userspace/system.ts';
 import { startCase, type StartedCase } from './cases.ts';
+import { hashSystem } from './session/hash.ts';
 import { importUserFile } from './typescript/hooks.ts';
-import { type Waterfall, waterfall } from './waterfall.ts';
+import { STEPS, type Waterfall, waterfall } from './waterfall.ts';
+
+/** The machine that a case runs in. */
+export interface RunOptions {
+  readonly ram: number;
+  /** Part of the program's size, 0 < scale <= 1. */
+  readonly scale: number;
+  /** Bytes that the process's memory group may have; 0 or absent for no limit. */
+  readonly limit?: number;
+  /** Bytes of swap; 0 or absent for none. */
+  readonly swap?: number;
+  readonly thp?: 'always' | 'madvise' | 'never';
+  /** 0 or absent: Go's clock as it is; else it goes a little differently for each. */
+  readonly seed?: number;
+}
 
 export interface CaseResult {
   readonly name: string;
+  /** The kernel killed it: there was no memory left. */
+  readonly killed: boolean;
+  /** Of the whole machine at the end. */
+  readonly hash: string;
   readonly output: string;
   readonly peakBytes: number;
   readonly endBytes: number;
@@ -53,20 +74,30 @@ export async function loadWorkload(name: string): Promise<Program> {
   throw new InputError(name, 'expected `export default function (heap, scale)`');
 }
 
-/** Runs a program once for each case. @param scale part of the size, 0 < scale <= 1. */
+/** Runs a program once for each case. */
 export function runCases(
   program: Program,
   cases: readonly string[],
-  ram: number,
-  scale: number,
+  options: RunOptions,
 ): CaseResult[] {
-  return cases.map((name) => runCase(program, name, ram, scale));
+  return cases.map((name) => runCase(program, name, options));
 }
 
-function runCase(program: Program, name: string, ram: number, scale: number): CaseResult {
-  const system = new System({ ram });
-  const started: StartedCase = startCase(system, name);
-  const { heap, task, memory } = started;
+/** Runs a program in a machine of its own. */
+export function runCase(program: Program, name: string, options: RunOptions): CaseResult {
+  const { ram, thp, swap = 0, limit = 0 } = options;
+  const config: SystemConfig = thp === undefined ? { ram } : { ram, sysctl: { thp } };
+  const system = new System(config);
+  if (swap > 0) addSwap(system, swap);
+  if (limit > 0) system.newGroup('/compare', limit);
+  let started: StartedCase;
+  try {
+    started = startCase(system, name, options.seed);
+  } catch (e) {
+    if (e instanceof GuestSignal) return killedResult(name, system);
+    throw e;
+  }
+  const { heap, task } = started;
   const course: [number, number][] = [[0, task.mm.rssPages * 4096]];
   let last = 0;
   heap.clock.watch = (ns) => {
@@ -74,28 +105,71 @@ function runCase(program: Program, name: string, ram: number, scale: number): Ca
     last = ns;
     course.push([ns, task.mm.rssPages * 4096]);
   };
-  return heap.scope(() => {
-    const output = runProgram(heap, program, scale);
-    task.mm.updateHiwater();
-    const runtime = heap.runtime === 'go' ? heap.go : heap.py;
-    const endBytes = task.mm.rssPages * 4096;
-    course.push([heap.clock.ns, endBytes]);
-    const result: CaseResult = {
-      name,
-      output,
-      peakBytes: task.mm.hiwaterRss * 4096,
-      endBytes,
-      minorFaults: task.minflt,
-      majorFaults: task.majflt,
-      collections: collectionsOf(heap),
-      systemCalls: Object.values(memory.calls).reduce((a, b) => a + b, 0),
-      virtualNs: Math.round(heap.clock.ns),
-      waterfall: waterfall(task, runtime),
-      course,
-    };
-    fsckSystem(system);
-    return result;
-  });
+  try {
+    return heap.scope(() => {
+      const output = runProgram(heap, program, options.scale);
+      const result = resultOf(name, started, output, course);
+      fsckSystem(system);
+      return result;
+    });
+  } catch (e) {
+    if (!(e instanceof GuestSignal)) throw e;
+    return { ...resultOf(name, started, 'killed', course), killed: true };
+  }
+}
+
+function resultOf(
+  name: string,
+  { heap, task, memory }: StartedCase,
+  output: string,
+  course: [number, number][],
+): CaseResult {
+  const { system } = memory;
+  task.mm.updateHiwater();
+  const runtime = heap.runtime === 'go' ? heap.go : heap.py;
+  const endBytes = task.mm.rssPages * 4096;
+  course.push([heap.clock.ns, endBytes]);
+  return {
+    name,
+    killed: false,
+    hash: hashSystem(system),
+    output,
+    peakBytes: task.mm.hiwaterRss * 4096,
+    endBytes,
+    minorFaults: task.minflt,
+    majorFaults: task.majflt,
+    collections: collectionsOf(heap),
+    systemCalls: Object.values(memory.calls).reduce((a, b) => a + b, 0),
+    virtualNs: Math.round(heap.clock.ns),
+    waterfall: task.alive ? waterfall(task, runtime) : NOTHING,
+    course,
+  };
+}
+
+const NOTHING: Waterfall = {
+  bytes: Object.fromEntries(STEPS.map((s) => [s, 0])) as Waterfall['bytes'],
+  rss: 0,
+  kernel: 0,
+  total: 0,
+};
+
+/** Of a process that the kernel killed before its program began. */
+function killedResult(name: string, system: System): CaseResult {
+  return {
+    name,
+    killed: true,
+    hash: hashSystem(system),
+    output: 'killed',
+    peakBytes: 0,
+    endBytes: 0,
+    minorFaults: 0,
+    majorFaults: 0,
+    collections: 0,
+    systemCalls: 0,
+    virtualNs: 0,
+    waterfall: NOTHING,
+    course: [],
+  };
 }
 
 function collectionsOf(heap: GoHeap | PythonHeap): number {

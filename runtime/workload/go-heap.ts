@@ -40,12 +40,12 @@ export class GoHeap implements Heap, GoParts {
   private readonly strings: GoStrings;
   private readonly tasks: GoTasks;
 
-  /** @param faults page faults of the process so far. */
-  constructor(go: GoRuntime, faults: () => number) {
+  /** @param faults page faults of the process so far. @param seed see GoClock. */
+  constructor(go: GoRuntime, faults: () => number, seed = 0) {
     this.go = go;
     this.values = new GoValues(go);
     this.locals = new GoLocals(go);
-    this.clock = new GoClock(go, faults);
+    this.clock = new GoClock(go, faults, seed);
     this.maps = new GoMaps(go);
     this.strings = new GoStrings(this);
     this.tasks = new GoTasks(this);

@@ -1,7 +1,8 @@
 // How Go lays values out: sizes, alignment, and which words are pointers.
 //
-//   int, float 8   int32, float32 4   int16 2   bool, byte 1   string (pointer, length) 16   slice (pointer, length, capacity) 24
-//   map, pointer 8   struct, tuple: fields in order, each aligned, the whole a multiple of its alignment
+//   int, float 8   int32, float32 4   int16 2   bool, byte 1   map, pointer 8
+//   string (pointer, length) 16   slice (pointer, length, capacity) 24
+//   struct, tuple: fields in order, each aligned, the whole a multiple of its alignment
 //
 // Source: the Go specification, "Size and alignment guarantees"; linux/amd64.
 

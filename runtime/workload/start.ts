@@ -21,6 +21,8 @@ export interface GoCase {
   readonly profile?: GoProfile;
   readonly gcPercent?: number;
   readonly memoryLimit?: number;
+  /** How the program's clock goes; 0 for as it is. */
+  readonly seed?: number;
 }
 
 /** What a process is to whoever watches it. */
@@ -45,7 +47,7 @@ export function startGo(system: System, options: GoCase = {}): Started<GoHeap> {
     globalsBytes: 64 << 10,
   });
   startGoProgram(go);
-  return { heap: new GoHeap(go, () => task.minflt), task, memory };
+  return { heap: new GoHeap(go, () => task.minflt, options.seed), task, memory };
 }
 
 /** A Python program in a process of its own, at its first line. */

@@ -7,8 +7,10 @@ import { InputError } from '../../kernel/index.ts';
 import { comparisonText } from '../compare-text.ts';
 import { compare, faultsOf, sum, type Comparison, type Side } from '../compare.ts';
 import { pairFiles, pairNames, recordingPath } from '../examples.ts';
+import { Progress } from '../progress.ts';
 import { parseSize } from '../replay/open.ts';
 import { FAULT_KINDS } from '../replay/tally.ts';
+import type { RunOptions } from '../workload.ts';
 
 const DEFAULT_PAIR = 'binary_trees';
 const DEFAULT_CASES = ['go', 'python'];
@@ -17,8 +19,16 @@ interface Options {
   readonly json: boolean;
   readonly case?: string[];
   readonly html?: string;
+  readonly perfetto?: string;
   readonly ram?: number;
+  readonly limit?: number;
+  readonly swap?: number;
   readonly scale?: string;
+  readonly seeds?: string;
+  readonly costs?: string;
+  readonly vary?: string;
+  readonly together?: boolean;
+  readonly hash?: boolean;
 }
 
 export function register(program: Command): void {
@@ -33,13 +43,21 @@ export function register(program: Command): void {
     .option('--json', 'one JSON object on standard output', false)
     .option('--case <runtime[:settings]>', 'a case of a workload, as go:GOGC=50, python:3.12', more)
     .option('--ram <size>', "RAM of a workload's machine (default 4G)", parseSize)
+    .option('--limit <size>', 'memory that its group may have (default no limit)', parseSize)
+    .option('--swap <size>', 'swap of the machine (default none)', parseSize)
     .option('--scale <part>', 'part of a workload’s size, above 0 and up to 1')
+    .option('--together', 'also all cases in one machine, competing for --ram and --limit')
+    .option('--seeds <n>', 'each case with n seeds, and the spread')
+    .option('--vary <axes>', 'a grid, as ram=64M..1G,gogc=25..400,thp=always|never')
+    .option('--costs <file>', 'costs as calibrate --save wrote them')
+    .option('--hash', 'the hash of each whole machine at the end')
     .option('--html <file>', 'a workload: one self-contained page, too')
+    .option('--perfetto <file>', 'a workload: a trace that Perfetto opens, too')
     .action(async (names: string[], options: Options) => {
       if (names.length > 2) throw new InputError('', 'compare takes one pair or two recordings');
       const [first = DEFAULT_PAIR, second] = names;
-      const asWorkload = [options.case, options.html, options.ram, options.scale];
-      const isAsked = asWorkload.some((o) => o !== undefined) || !pairNames().includes(first);
+      const asked = Object.keys(options).filter((o) => o !== 'json');
+      const isAsked = asked.length > 0 || !pairNames().includes(first);
       const isOne = second === undefined && isAsked;
       if (isOne && (await import('../workload.ts')).isWorkload(first))
         await workload(first, options);
@@ -51,21 +69,101 @@ function more(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), text];
 }
 
+function scaleOf(text = '1'): number {
+  const scale = Number(text);
+  if (!(scale > 0 && scale <= 1))
+    throw new InputError('', `--scale: expected above 0 and up to 1, found '${text}'`);
+  return scale;
+}
+
 async function workload(name: string, options: Options): Promise<void> {
   const { loadWorkload, runCases } = await import('../workload.ts');
-  const { workloadHtml, workloadText } = await import('../workload-text.ts');
+  const { workloadText } = await import('../workload-text.ts');
   const program = await loadWorkload(name);
-  const scale = Number(options.scale ?? 1);
-  if (!(scale > 0 && scale <= 1))
-    throw new InputError('', `--scale: expected above 0 and up to 1, found '${String(scale)}'`);
-  const ram = options.ram ?? 4 * 2 ** 30;
-  const results = runCases(program, options.case ?? DEFAULT_CASES, ram, scale);
-  if (options.html !== undefined) writeFileSync(options.html, workloadHtml(name, results));
+  const cases = options.case ?? DEFAULT_CASES;
+  const { limit = 0, swap = 0, ram = 4 * 2 ** 30 } = options;
+  const base = { ram, limit, swap, scale: scaleOf(options.scale) };
+  if (options.vary !== undefined) {
+    await vary(name, options.vary, cases, base, options.json);
+    return;
+  }
+  const results = runCases(
+    program,
+    cases,
+    options.together === true ? { ...base, limit: 0 } : base,
+  );
+  const together =
+    options.together === true
+      ? (await import('../together.ts')).runTogether(program, cases, base)
+      : undefined;
+  const { spreadOf, spreadText, togetherText } = await import('../workload-more.ts');
+  const spread =
+    options.seeds === undefined ? [] : spreadOf(program, cases, base, seedsOf(options.seeds));
+  const costs = (await import('../cost.ts')).readCosts(options.costs);
+  if (options.html !== undefined) {
+    const { workloadHtml } = await import('../workload-html.ts');
+    const command = `pagewalk ${process.argv.slice(2).join(' ')}`;
+    writeFileSync(options.html, workloadHtml({ name, command, results, together }));
+  }
+  if (options.perfetto !== undefined)
+    writeFileSync(
+      options.perfetto,
+      (await import('../workload-perfetto.ts')).workloadPerfetto(results),
+    );
+  const parts = [
+    workloadText(name, results, costs),
+    ...(together === undefined ? [] : ['', togetherText(together)]),
+    ...(spread.length === 0 ? [] : ['', spreadText(spread)]),
+    ...(options.hash === true ? ['', ...results.map((r) => `${r.hash}  ${r.name}`)] : []),
+    '',
+    ...tryNext(name),
+  ];
   const text = options.json
-    ? JSON.stringify({ name, cases: results })
-    : workloadText(name, results);
+    ? JSON.stringify({ name, cases: results, together, spread })
+    : parts.join('\n');
   process.stdout.write(`${text}\n`);
-  if (results.some((r) => r.output !== results[0]?.output)) process.exitCode = 1;
+  const alive = results.filter((r) => !r.killed);
+  if (alive.some((r) => r.output !== alive[0]?.output)) process.exitCode = 1;
+}
+
+function tryNext(name: string): string[] {
+  return [
+    'Try next:',
+    `  npx pagewalk compare ${name} --case go:GOGC=50 --case python:3.13 --html ${name}.html`,
+    `  npx pagewalk compare ${name} --together --limit 16M --swap 256M`,
+    `  npx pagewalk size ${name}`,
+  ];
+}
+
+function seedsOf(text: string): number {
+  const n = Number(text);
+  if (!(Number.isInteger(n) && n >= 1 && n <= 1000))
+    throw new InputError('', `--seeds: expected 1 to 1000, found '${text}'`);
+  return n;
+}
+
+async function vary(
+  name: string,
+  axes: string,
+  cases: readonly string[],
+  base: RunOptions,
+  isJson: boolean,
+): Promise<void> {
+  const { cellsOf, runGrid } = await import('../grid.ts');
+  const { gridText } = await import('../workload-more.ts');
+  const cells = cellsOf(axes, cases, base);
+  const progress = new Progress(`${name}: ${String(cells.length)} runs`);
+  const results = await runGrid(name, cells, (done) => {
+    progress.at(done, cells.length);
+  });
+  progress.end();
+  const text = isJson
+    ? JSON.stringify({
+        name,
+        cells: cells.map((c, i) => ({ ...c, result: results[i] })),
+      })
+    : gridText(name, cells, results);
+  process.stdout.write(`${text}\n`);
 }
 
 async function recordings(

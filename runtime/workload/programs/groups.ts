@@ -31,5 +31,5 @@ export function groups(h: Heap, scale: number): string {
       longest = Math.max(longest, n);
     });
   });
-  return `${String(lists.size(all))} ${String(names.size(index))} ${String(longest)} ${String(total)}`;
+  return [lists.size(all), names.size(index), longest, total].join(' ');
 }
