@@ -2,7 +2,8 @@
 //
 // Each program runs alone first, in a machine with plenty, while what it touches is logged; then
 // all logs are played in one machine, by virtual time, the one that is behind first. So each does
-// what it did alone, and the machine decides what of it stays in memory. A limit is of one memory group
+// what it did alone, and the machine decides what of it
+// stays in memory. A limit is of one memory group
 // that holds them all. Not modelled: a program that is slowed down by its faults asks for less.
 
 import { System } from '../userspace/system.ts';
