@@ -8,6 +8,10 @@ import { inspect, type InspectionArgs, type InspectionName } from '../inspect/in
 import type { InspectionResult } from '../inspect/index.ts';
 import { openSession, openWorkload } from '../session/open.ts';
 import type { BreakPoint, Session } from '../session/session.ts';
+import { whyFault } from '../session/why-fault.ts';
+import { whyFrame } from '../session/why-frame.ts';
+import { whyRss } from '../session/why-rss.ts';
+import type { Why } from '../session/why.ts';
 import { timelineOf, type Timeline } from './timeline-data.ts';
 
 export interface ProcessStatus {
@@ -47,6 +51,12 @@ export type Move =
 export type Source =
   | { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly workload: string; readonly case: string; readonly scale: number };
+
+/** A question after causes. */
+export type Question =
+  | { readonly what: 'fault'; readonly pid: number; readonly va: number }
+  | { readonly what: 'rss'; readonly pid: number }
+  | { readonly what: 'frame'; readonly pfn: number };
 
 const AHEAD_MS = 1500;
 
@@ -98,6 +108,14 @@ export class Engine {
     args: InspectionArgs<K>,
   ): InspectionResult<K> | undefined {
     return this.other === undefined ? undefined : inspect(this.other, name, args);
+  }
+
+  /** The chain of causes behind an access, a process's memory, or a frame in use. */
+  why(question: Question): Why {
+    const s = this.opened();
+    if (question.what === 'frame') return whyFrame(s, question.pfn);
+    if (question.what === 'rss') return whyRss(s, question.pid);
+    return whyFault(s, question.pid, question.va);
   }
 
   timeline(columns: number): Timeline {

@@ -11,7 +11,8 @@ import type { Chain } from '../inspect/chain.ts';
 import type { InspectionArgs, InspectionName, InspectionResult } from '../inspect/index.ts';
 import type { Selection } from '../inspect/selection.ts';
 import type { BreakPoint } from '../session/session.ts';
-import type { Engine, Move, Status } from './engine.ts';
+import type { Why } from '../session/why.ts';
+import type { Engine, Move, Question, Status } from './engine.ts';
 import { linkText, parseLink } from './link.ts';
 import { FIRST, sourceOf } from './sources.ts';
 import type { Timeline } from './timeline-data.ts';
@@ -65,6 +66,8 @@ export const busy = signal('');
 export const failure = signal('');
 /** Said to those who do not see: what an action came to. */
 export const said = signal('');
+/** The answer to the last question after causes. */
+export const why = signal<Why | undefined>(undefined);
 /** What a run until an event waits for. */
 export const breakPoint = signal<BreakPoint>({ points: ['mm_page_free'] });
 
@@ -103,6 +106,7 @@ export async function working(what: string, action: () => Promise<void>): Promis
 
 export function select(s: Selection | undefined): void {
   selection.value = s;
+  why.value = undefined;
   if (s?.kind === 'address') pid.value = s.pid;
 }
 
@@ -118,7 +122,7 @@ export async function open(id: string, at?: number): Promise<void> {
     const source = await sourceOf(id);
     const found = await engine.open(source, at);
     opened.value = id;
-    selection.value = undefined;
+    select(undefined);
     otherStatus.value = undefined;
     arrive(found);
     timeline.value = await engine.timeline(600);
@@ -140,6 +144,14 @@ export async function openOther(id: string): Promise<void> {
 /** Runs to the next event that is waited for. */
 export async function runToBreak(): Promise<void> {
   await move({ until: breakPoint.value });
+}
+
+/** Asks after causes; the answer stands under the chain. */
+export async function askWhy(question: Question): Promise<void> {
+  await working('looking back', async () => {
+    why.value = await engine.why(question);
+    said.value = why.value.answer;
+  });
 }
 
 /** Moves in time. */

@@ -153,6 +153,22 @@ test('time goes forward and back to the same state', async () => {
   await expect.poll(position).toBe(0);
 });
 
+test('why: causes are told, and lead to their step and to what they are about', async () => {
+  await visit('#open=example:fork-parent-writes-first.scn&at=6&view=memory');
+  await page.click('[data-testid="why-frame"]');
+  await page.waitForSelector('[data-testid="why-answer"] li');
+  expect(await page.textContent('[data-testid="why-answer"] p')).toMatch(/^It is used/);
+  await page.click('[data-testid="why-rss"]');
+  await expect
+    .poll(async () => await page.textContent('[data-testid="why-answer"] p'))
+    .toMatch(/^It has \d+ pages/);
+  const step = await page.textContent('[data-testid="why-answer"] li .mono');
+  await page.click('[data-testid="why-answer"] li .mono');
+  await expect.poll(position).toBe(Number(step?.replace('step ', '')));
+  await idle();
+  expect(await problems()).toEqual([]);
+});
+
 test('the keyboard alone is enough', async () => {
   await visit(`#open=${GO}`);
   // a frame in the map

@@ -7,6 +7,7 @@ import type { EntryInfo } from '../../inspect/entry.ts';
 import { hex } from '../format.ts';
 import { chain, select, selection, show } from '../model.ts';
 import { Term } from './term.tsx';
+import { WhyPart } from './why.tsx';
 
 const KIND_NAMES: Readonly<Record<string, string>> = {
   object: 'object',
@@ -56,6 +57,7 @@ function Links(props: { found: Chain }): VNode {
           <li class="link faint">Nothing is there at this point of the run.</li>
         )}
       </ol>
+      <WhyPart found={found} />
       {found.alsoAt.length > 0 && (
         <section class="also">
           <h3>Also mapped at</h3>
