@@ -11,6 +11,7 @@ import type { AddressSpace, PageOwner } from '../kernel/ports.ts';
 import type { OwnerTable } from '../kernel/rmap.ts';
 import { PageCache } from '../kernel/pagecache.ts';
 import { PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
+import type { ObjectList } from './kernel-objects.ts';
 import type { Vma } from './vma.ts';
 
 export type InodeKind = 'disk' | 'shmem';
@@ -45,7 +46,10 @@ export class Inode implements PageOwner {
   committedPages = 0;
   /** Open descriptions and mappings that keep the inode. */
   users = 0;
+  /** What it takes of the kernel's slab caches. */
+  objects: ObjectList = [];
 
+  /** Called by newInode() (inode-refs.ts). */
   constructor(owners: OwnerTable, kind: InodeKind, path: string, size: number) {
     this.id = owners.reserve();
     owners.register(this);
@@ -90,7 +94,10 @@ export class File {
   position = 0;
   /** Descriptors and mappings that refer to it. */
   users = 0;
+  /** What it takes of the kernel's slab caches. */
+  objects: ObjectList = [];
 
+  /** Called by openFile() (inode-refs.ts). */
   constructor(inode: Inode, readable: boolean, writable: boolean) {
     this.inode = inode;
     this.readable = readable;

@@ -5,12 +5,28 @@
 // Source: Linux 6.18 fs/file_table.c (fput()), fs/inode.c (evict()).
 
 import { truncateCache } from './filemap.ts';
-import type { File, Inode } from './file.ts';
+import { File, Inode, type InodeKind } from './file.ts';
 import type { System } from './system.ts';
+
+/** A new inode of `size` bytes, with what it takes of the kernel's memory. */
+export function newInode(system: System, kind: InodeKind, path: string, size: number): Inode {
+  const inode = new Inode(system.rmap.owners, kind, path, size);
+  inode.objects = system.objects.newInode(kind, path);
+  return inode;
+}
+
+/** A new open description of an inode; nobody refers to it yet. */
+export function openFile(system: System, inode: Inode, readable: boolean, writable: boolean): File {
+  const file = new File(inode, readable, writable);
+  file.objects = system.objects.newFile();
+  return file;
+}
 
 /** Drops one reference on an open description. */
 export function releaseFile(system: System, file: File): void {
   if (--file.users > 0) return;
+  system.objects.giveAll(file.objects);
+  file.objects = [];
   file.inode.users--;
   evictIfUnused(system, file.inode);
 }
@@ -22,4 +38,6 @@ export function evictIfUnused(system: System, inode: Inode): void {
   system.vmCommitted -= inode.committedPages;
   inode.committedPages = 0;
   system.rmap.owners.release(inode.id);
+  system.objects.giveAll(inode.objects);
+  inode.objects = [];
 }

@@ -4,22 +4,28 @@
 //                 signal_cache, sighand_cache;  with descriptors of its own files_cache, fs_cache
 //     a space     mm_struct          a mapping   vm_area_struct, and an anon_vma_chain for each
 //     a family    anon_vma                       anonymous family that it is linked to
+//     an open file  filp, lsm_file_cache
+//     an inode    ext4_inode_cache or shmem_inode_cache, lsm_inode_cache
+//     a name      dentry; one of a file that was removed stays and says that there is none
 //
 // They are allocated and freed where Linux does it, so /proc/slabinfo moves with what processes do
 // and their memory is gone from MemFree. Contents are not written: what Linux keeps in them lies in
 // our own tables.
 // Source: Linux 6.18 kernel/fork.c dup_task_struct(), copy_process(), proc_caches_init(),
 // mm/rmap.c.
-// Not modelled: maple nodes, dentries and inodes of files.
+// Not modelled: maple nodes, xarray nodes, directories.
 
 import { Kmalloc } from '../kernel/kmalloc.ts';
 import type { Machine } from '../kernel/machine.ts';
 import type { SlabCache } from '../kernel/slab.ts';
 import type { PhysAddr, VirtAddr } from '../kernel/types.ts';
 
+/** Objects with the caches that they came from. */
+export type ObjectList = readonly (readonly [SlabCache, PhysAddr])[];
+
 /** What a task has of the kernel's memory. */
 export interface TaskObjects {
-  readonly objects: readonly (readonly [SlabCache, PhysAddr])[];
+  readonly objects: ObjectList;
   readonly stack: VirtAddr;
 }
 
@@ -30,6 +36,11 @@ export class KernelObjects {
   readonly anonVma: SlabCache;
   readonly anonVmaChain: SlabCache;
   private readonly machine: Machine;
+  private readonly ofFile: readonly SlabCache[];
+  private readonly ofInode: Readonly<Record<'disk' | 'shmem', readonly SlabCache[]>>;
+  private readonly dentry: SlabCache;
+  /** Names in the cache of directory entries, those of removed files too. */
+  private readonly dentries = new Map<string, PhysAddr>();
 
   constructor(machine: Machine) {
     const { slab } = machine;
@@ -39,6 +50,13 @@ export class KernelObjects {
     this.mm = slab.cache('mm_struct');
     this.anonVma = slab.cache('anon_vma');
     this.anonVmaChain = slab.cache('anon_vma_chain');
+    this.dentry = slab.cache('dentry');
+    this.ofFile = [slab.cache('filp'), slab.cache('lsm_file_cache')];
+    const lsm = slab.cache('lsm_inode_cache');
+    this.ofInode = {
+      disk: [slab.cache('ext4_inode_cache'), lsm],
+      shmem: [slab.cache('shmem_inode_cache'), lsm, this.dentry],
+    };
   }
 
   /**
@@ -67,6 +85,37 @@ export class KernelObjects {
   freeTask(task: TaskObjects): void {
     for (const [cache, object] of task.objects) cache.free(object);
     if (task.stack !== 0) this.machine.vmalloc.freeStack(task.stack);
+  }
+
+  /** What an open description takes. */
+  newFile(): ObjectList {
+    return this.takeAll(this.ofFile);
+  }
+
+  /** What an inode takes, and its name where it has one. Memory files have a name of their own. */
+  newInode(kind: 'disk' | 'shmem', path: string): ObjectList {
+    if (kind === 'disk' && !this.dentries.has(path)) {
+      this.dentries.set(path, this.take(this.dentry));
+    }
+    return this.takeAll(this.ofInode[kind]);
+  }
+
+  /** Forgets the names that are no file's (prune_dcache_sb()): nothing else gives them back. */
+  pruneDentries(files: ReadonlyMap<string, unknown>): void {
+    for (const [path, object] of this.dentries) {
+      if (files.has(path)) continue;
+      this.give(this.dentry, object);
+      this.dentries.delete(path);
+    }
+  }
+
+  /** Gives back what newFile() or newInode() took. */
+  giveAll(objects: ObjectList): void {
+    for (const [cache, object] of objects) this.give(cache, object);
+  }
+
+  private takeAll(caches: readonly SlabCache[]): ObjectList {
+    return caches.map((cache) => [cache, this.take(cache)] as const);
   }
 
   /** An object of a cache; 0 where there is no memory, which costs nobody but the count. */

@@ -20,7 +20,8 @@ import {
 } from '../kernel/errors.ts';
 import { PAGE_SIZE, PMD_SIZE, TASK_SIZE, alignUp, pageUp, type VirtAddr } from '../kernel/types.ts';
 import { chargeCommit, unchargeCommit } from './commit.ts';
-import { File, Inode, MAX_FILE_OFFSET } from './file.ts';
+import { type File, MAX_FILE_OFFSET } from './file.ts';
+import { newInode, openFile } from './inode-refs.ts';
 import { insertVma, mergeNewRange, removeVma, splitVma } from './merge.ts';
 import type { Mm } from './mm.ts';
 import {
@@ -279,13 +280,13 @@ function newVma(
   let backing = file;
   if (file === null && (vmFlags & VM_SHARED) !== 0 && special === '') {
     // Shared anonymous memory is a file of its own that nobody can open (shmem_zero_setup()).
-    const inode = new Inode(system.rmap.owners, 'shmem', '/dev/zero', end - start);
+    const inode = newInode(system, 'shmem', '/dev/zero', end - start);
     inode.unlinked = true;
     if ((vmFlags & VM_NORESERVE) === 0) {
       chargeCommit(mm, (end - start) / PAGE_SIZE);
       inode.committedPages = (end - start) / PAGE_SIZE;
     }
-    backing = new File(inode, true, true);
+    backing = openFile(system, inode, true, true);
   }
   const vma = new Vma(mm, start, end, vmFlags, pgoff, backing, special);
   insertVma(vma);

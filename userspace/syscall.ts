@@ -18,7 +18,8 @@ import {
 } from '../kernel/errors.ts';
 import { PAGE_SIZE, pageUp } from '../kernel/types.ts';
 import { doBrk } from './brk.ts';
-import { File, maxFileBytes } from './file.ts';
+import { type File, maxFileBytes } from './file.ts';
+import { openFile } from './inode-refs.ts';
 import { readFile, truncateFile, writeFile } from './filemap.ts';
 import { mmPopulate } from './gup.ts';
 import { doMadvise } from './madvise.ts';
@@ -175,7 +176,7 @@ export class Syscalls {
       const mode = flags & O_ACCMODE;
       if (mode === O_ACCMODE) throw new SysError(EINVAL);
       if ((flags & O_TRUNC) !== 0 && mode !== O_RDONLY) truncateFile(this.system, inode, 0);
-      return task.files.add(new File(inode, mode !== O_WRONLY, mode !== O_RDONLY));
+      return task.files.add(openFile(this.system, inode, mode !== O_WRONLY, mode !== O_RDONLY));
     });
   }
 

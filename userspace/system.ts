@@ -13,9 +13,9 @@ import type { AddressSpace } from '../kernel/ports.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { FaultInfo } from './fault-info.ts';
 import { KernelObjects } from './kernel-objects.ts';
-import { File, Inode } from './file.ts';
+import type { File, Inode } from './file.ts';
 import { dupMm } from './fork.ts';
-import { evictIfUnused } from './inode-refs.ts';
+import { evictIfUnused, newInode, openFile } from './inode-refs.ts';
 import { removeVma } from './merge.ts';
 import { PageMigration } from './migrate.ts';
 import { Mm, type Limits } from './mm.ts';
@@ -236,7 +236,7 @@ export class System {
   createFile(path: string, size: number): Inode {
     let inode = this.files.get(path);
     if (inode === undefined) {
-      inode = new Inode(this.machine.rmap.owners, 'disk', path, size);
+      inode = newInode(this, 'disk', path, size);
       this.files.set(path, inode);
     }
     return inode;
@@ -253,9 +253,9 @@ export class System {
 
   /** A file in memory without a name (memfd_create()). */
   createMemfd(name: string): File {
-    const inode = new Inode(this.machine.rmap.owners, 'shmem', `/memfd:${name}`, 0);
+    const inode = newInode(this, 'shmem', `/memfd:${name}`, 0);
     inode.unlinked = true;
-    return new File(inode, true, true);
+    return openFile(this, inode, true, true);
   }
 
   /** The frame behind page `index` of a mapping that the kernel made; NO_PFN beyond its end. */

@@ -13,7 +13,8 @@ import { PF_USER, PF_WRITE } from '../../kernel/ports.ts';
 import { NO_PFN, PAGE_SIZE } from '../../kernel/types.ts';
 import { access } from '../../userspace/access.ts';
 import { addPage } from '../../userspace/add-page.ts';
-import { File } from '../../userspace/file.ts';
+import type { File } from '../../userspace/file.ts';
+import { openFile } from '../../userspace/inode-refs.ts';
 import { mmapRegion } from '../../userspace/mmap.ts';
 import type { Task } from '../../userspace/process.ts';
 import * as vm from '../../userspace/vma.ts';
@@ -166,5 +167,5 @@ function fileOf(task: Task, s: Segment): File {
   inode.size = Math.max(inode.size, (s.offset + s.pages) * PAGE_SIZE);
   for (let page = s.offset; page < s.offset + s.pages; page++)
     if (inode.cache.get(page) === NO_PFN) addPage(system, inode, page, true);
-  return new File(inode, true, false);
+  return openFile(system, inode, true, false);
 }

@@ -6,10 +6,11 @@ import type { System } from '../../userspace/index.ts';
 
 /**
  * Free frames of a machine, with what its per-CPU lists hold and what the kernel keeps for next
- * time: empty slabs, waiting stacks, tables of the vmalloc range.
+ * time: names of removed files, empty slabs, waiting stacks, tables of the vmalloc range.
  */
 export function freeFrames(system: System): number {
   const { alloc, slab, vmalloc } = system.machine;
+  system.objects.pruneDentries(system.files);
   slab.shrinkAll();
   alloc.drainAll();
   const waiting = vmalloc.nrPages - vmalloc.stackPages + vmalloc.tablePages;

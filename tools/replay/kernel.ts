@@ -8,11 +8,11 @@ import type { FaultResult } from '../../kernel/ports.ts';
 import { NO_PFN, PAGE_SIZE, type VirtAddr } from '../../kernel/types.ts';
 import { access, gupWrite } from '../../userspace/access.ts';
 import { chargeCommit } from '../../userspace/commit.ts';
-import { File, type Inode, type InodeKind } from '../../userspace/file.ts';
+import type { File, Inode, InodeKind } from '../../userspace/file.ts';
 import { addFolio, addPage } from '../../userspace/add-page.ts';
 import { punchHole, readFile, truncateFile, writeFile } from '../../userspace/filemap.ts';
 import { readPages } from '../../userspace/readahead.ts';
-import { evictIfUnused } from '../../userspace/inode-refs.ts';
+import { evictIfUnused, openFile } from '../../userspace/inode-refs.ts';
 import { insertVma } from '../../userspace/merge.ts';
 import type { Limits } from '../../userspace/mm.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../userspace/mman.ts';
@@ -164,7 +164,7 @@ export class Kernel {
   }
 
   open(inode: Inode, readable: boolean, writable: boolean): File {
-    return new File(inode, readable, writable);
+    return openFile(this.system, inode, readable, writable);
   }
 
   /** Pages [first, end) are in the page cache. */

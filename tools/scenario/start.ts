@@ -9,7 +9,8 @@
 import { PF_INSTR, PF_USER, PF_WRITE } from '../../kernel/ports.ts';
 import { PAGE_SIZE, type VirtAddr } from '../../kernel/types.ts';
 import { access } from '../../userspace/access.ts';
-import { File } from '../../userspace/file.ts';
+import type { File } from '../../userspace/file.ts';
+import { openFile } from '../../userspace/inode-refs.ts';
 import { mmapRegion } from '../../userspace/mmap.ts';
 import type { Task } from '../../userspace/process.ts';
 import type { System } from '../../userspace/system.ts';
@@ -31,7 +32,7 @@ export function startProcess(system: System): Task {
   const task = system.spawn('scenario');
   const { mm } = task;
   const inode = system.createFile('/image', IMAGE_DATA - IMAGE_START + 0x30000);
-  const image = (): File => new File(inode, true, false);
+  const image = (): File => openFile(system, inode, true, false);
   const rx = vm.VM_READ | vm.VM_EXEC | MAY;
   const rw = vm.VM_READ | vm.VM_WRITE | MAY;
   mmapRegion(mm, image(), IMAGE_START, IMAGE_START + PAGE_SIZE, rx, 0);
