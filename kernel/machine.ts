@@ -81,8 +81,9 @@ export class Machine {
   useGroups(): MemGroups {
     if (this.groups !== null) return this.groups;
     const groups: MemGroups = new MemGroups(this.pages, (group, pages) =>
-      this.reclaim.reclaimGroup(group, pages, (id) => groups.groups[id]),
+      this.reclaim.reclaimGroup(group, pages),
     );
+    this.reclaim.groups = groups;
     this.groups = groups;
     this.lru.useGroups(groups.groupOf);
     this.alloc.account(groups);

@@ -114,6 +114,15 @@ export interface MemoryPressure {
   compact(zone: Zone, order: number): boolean;
 }
 
+/** Makes pages smaller, for zswap. Implemented by whoever brings a library (tools/). */
+export interface PageCompressor {
+  readonly name: string;
+  /** @returns a new array; of at least a page where the page does not get smaller. */
+  compress(page: Uint8Array): Uint8Array;
+  /** Writes the page that compress() was given into `page`. */
+  decompress(packed: Uint8Array, page: Uint8Array): void;
+}
+
 /** Moves pages from frame to frame under their users. Implemented by userspace/migrate.ts. */
 export interface PageMigrator {
   /**

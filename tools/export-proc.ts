@@ -5,6 +5,8 @@
 //     DIR/PID/maps smaps smaps_rollup stat statm status cmdline comm pagemap
 //     DIR/stat uptime loadavg version swaps mounts cpuinfo       what clients want to see besides
 //
+//     DIR/cgroup/…/memory.*      the tree of memory groups, as version 2 of cgroups is mounted
+//
 //     DIR/proc -> .              for clients that look for a /proc below what they are given
 //
 // pagemap is sparse: eight bytes a page at page number * 8, so its size says nothing.
@@ -21,6 +23,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { MemGroup } from '../kernel/memcg.ts';
+import { memoryFiles } from '../kernel/memcg_files.ts';
 import { PG_buddy, PG_head, PG_slab, PG_table, PG_tail } from '../kernel/page.ts';
 import { procIomem, procSlabinfo, procVmallocinfo } from '../kernel/proc-kernel.ts';
 import { procBuddyinfo, procPagetypeinfo, procZoneinfo } from '../kernel/proc-zones.ts';
@@ -82,6 +86,7 @@ export function exportProc(system: System, dir: string): void {
   for (const task of system.tasks.values()) {
     if (task.pid === task.tgid) exportTask(task, join(dir, String(task.pid)));
   }
+  exportGroups(system, join(dir, 'cgroup'));
   link('.', join(dir, 'proc'));
   const first = [...system.tasks.keys()][0];
   if (first !== undefined) link(String(first), join(dir, 'self'));
@@ -111,6 +116,24 @@ function otherFiles(system: System): [string, string][] {
   ];
 }
 
+/** The files of all memory groups, a folder each; none where there are no groups. */
+function exportGroups(system: System, dir: string): void {
+  const { groups, pages } = system.machine;
+  if (groups === null) return;
+  for (const group of groups.groups) {
+    const folder = join(dir, group.path);
+    mkdirSync(folder, { recursive: true });
+    const groupOf = (pfn: number): MemGroup => groups.groups[groups.groupOf[pfn] ?? 0]!;
+    for (const [name, text] of memoryFiles(group, pages, groupOf)) {
+      writeFileSync(join(folder, name), text);
+    }
+    const members = [...system.tasks.values()].filter(
+      (task) => task.pid === task.tgid && (task.mm.group ?? groups.root) === group,
+    );
+    writeFileSync(join(folder, 'cgroup.procs'), members.map((t) => `${t.pid}\n`).join(''));
+  }
+}
+
 function exportTask(task: Task, dir: string): void {
   mkdirSync(dir, { recursive: true });
   const put = (name: string, text: string): void => writeFileSync(join(dir, name), text);
@@ -125,7 +148,7 @@ function exportTask(task: Task, dir: string): void {
   put('cmdline', `${task.comm}\0`);
   put('environ', '');
   put('wchan', '0');
-  put('cgroup', '0::/\n');
+  put('cgroup', `0::${mm.group?.path ?? '/'}\n`);
   exportPagemap(task, join(dir, 'pagemap'));
 }
 

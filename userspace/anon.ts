@@ -139,3 +139,10 @@ function reusableFrom(of: Vma, lower: Vma, upper: Vma): AnonVma | undefined {
     upper.pgoff === lower.pgoff + lower.pages;
   return alike ? of.anonVma : undefined;
 }
+
+/** The family that all of a tree's come from. */
+export function rootOf(anon: AnonVma): AnonVma {
+  let root = anon;
+  while (root.parent !== root) root = root.parent;
+  return root;
+}

@@ -145,7 +145,7 @@ function doFetchFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fault
 /** Is the page of shared memory on the swap device alone, so that the fault has to wait for it? */
 function mustSwapIn(vma: Vma, index: number): boolean {
   const slot = vma.file!.inode.swapped.get(index);
-  return slot !== undefined && vma.mm.system.swap?.isCached(slot) !== true;
+  return slot !== undefined && vma.mm.system.swap?.isShmemCached(slot) !== true;
 }
 
 function fetchFailure(code: number): FaultResult {

@@ -64,6 +64,7 @@ import type { Mm } from './mm.ts';
 import { MM_ANONPAGES } from './rss.ts';
 import { mlockFutureOk } from './mmap.ts';
 import { outOfMemory } from './oom.ts';
+import type { MemGroup } from '../kernel/memcg.ts';
 import { mlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import {
@@ -105,8 +106,18 @@ export function handleUserFault(mm: Mm, va: VirtAddr, errorCode: number): FaultR
     if (result !== FAULT_OK && result !== FAULT_MAJOR) return result;
     const { writeback } = mm.system;
     if (writeback.unbalanced || machine.trace.timeNs >= writeback.nextNs) writeback.balance();
-    countFault(mm, result === FAULT_MAJOR || (flags & FAULT_TRIED) !== 0);
+    const major = result === FAULT_MAJOR || (flags & FAULT_TRIED) !== 0;
+    countFault(mm, major);
+    if (mm.group !== null) countInGroups(mm.group, major);
     return FAULT_OK;
+  }
+}
+
+/** Counts a fault for the group of a process and those above it (count_memcg_event_mm()). */
+function countInGroups(group: MemGroup, major: boolean): void {
+  for (let g: MemGroup | null = group; g !== null; g = g.parent) {
+    g.faults++;
+    if (major) g.majorFaults++;
   }
 }
 

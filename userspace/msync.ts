@@ -74,7 +74,7 @@ function isResident(vma: Vma, va: number): boolean {
     if (ptePresent(words[pte])) return true;
     const type = swapType(words[pte + 1]);
     if (type < MAX_SWAPFILES) {
-      return mm.system.swap?.isCached(swapOffset(words[pte], words[pte + 1])) === true;
+      return mm.system.swap?.isCached(type, swapOffset(words[pte], words[pte + 1])) === true;
     }
     // A marker says nothing of what is behind it; other entries are of pages on the move.
     if (type !== SWP_PTE_MARKER) return true;

@@ -8,7 +8,14 @@
 // Not modelled: oom_kill_allocating_task, panic_on_oom.
 
 import type { MemGroup } from '../kernel/memcg.ts';
-import { oomReport, selectVictim, type OomCandidate } from '../kernel/reclaim/oom.ts';
+import { memoryFiles } from '../kernel/memcg_files.ts';
+import {
+  OOM_SCORE_ADJ_MIN,
+  oomReport,
+  selectVictim,
+  type OomCandidate,
+  type OomGroup,
+} from '../kernel/reclaim/oom.ts';
 import { OOM_KILL } from '../kernel/stats.ts';
 import { mark_victim } from '../kernel/trace.ts';
 import type { Mm } from './mm.ts';
@@ -17,6 +24,8 @@ import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS } from './rss.ts
 import type { System } from './system.ts';
 
 const GFP_TEXT = '0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP)';
+/** What a group is charged with. */
+const CHARGE_TEXT = '0xcc0(GFP_KERNEL)';
 
 /**
  * Kills a process, as a fault in `mm` found no frame.
@@ -32,23 +41,47 @@ export function outOfMemory(system: System, mm: Mm): boolean {
   const victim = selectVictim(candidates, total);
   const cause = {
     comm: system.current?.comm ?? 'swapper',
-    gfpText: GFP_TEXT,
+    gfpText: limit === null ? GFP_TEXT : CHARGE_TEXT,
     order: 0,
     scoreAdj: system.current?.oomScoreAdj ?? 0,
-    group: limit === null ? undefined : { name: limit.name, usage: limit.usage, max: limit.max },
+    group: limit === null ? undefined : oomGroup(system, limit),
   };
   system.log.push(...oomReport(cause, candidates, victim));
   if (victim === undefined) return false;
   stat.counts[OOM_KILL]++;
-  if (limit !== null) limit.events.oom_kill++;
   if (trace.on) trace.emit(mark_victim, victim.pid);
   const killed = tasks[candidates.indexOf(victim)];
   const own = killed.mm === mm;
+  const whole = oomGroupOf(killed, limit);
   const dead = [...system.tasks.values()].filter(
-    (task) => task.tgid === killed.tgid || task.mm === killed.mm,
+    (task) => task.tgid === killed.tgid || task.mm === killed.mm || isInGroup(task, whole),
   );
+  if (whole !== null) {
+    system.log.push(`Tasks in ${whole.path} are going to be killed due to memory.oom.group set`);
+    whole.count('oom_group_kill');
+  }
+  const spaces = new Set(dead.map((task) => task.mm));
+  for (const space of spaces) space.group?.count('oom_kill');
   for (const task of dead) system.exit(task);
-  return !own;
+  return !own && !spaces.has(mm);
+}
+
+/**
+ * The highest group below the one that is out of memory, with the victim in it, all of whose
+ * processes are to go together; null where there is none (mem_cgroup_get_oom_group()).
+ */
+function oomGroupOf(victim: Task, limit: MemGroup | null): MemGroup | null {
+  let found: MemGroup | null = null;
+  for (let g = victim.mm.group; g !== null && g.parent !== null; g = g.parent) {
+    if (g.oomGroup) found = g;
+    if (g === limit) break;
+  }
+  return found;
+}
+
+function isInGroup(task: Task, group: MemGroup | null): boolean {
+  if (group === null || task.oomScoreAdj === OOM_SCORE_ADJ_MIN) return false;
+  return task.mm.group?.isIn(group) ?? false;
 }
 
 /** One task for each process that the limit concerns. */
@@ -75,5 +108,23 @@ function candidate(task: Task): OomCandidate {
     swapEntries: mm.rss[MM_SWAPENTS],
     pageTableBytes: mm.pgt.bytes,
     scoreAdj: task.oomScoreAdj,
+    groupPath: mm.group?.path ?? '/',
+  };
+}
+
+/** The group as the log shows it. */
+function oomGroup(system: System, group: MemGroup): OomGroup {
+  const { groups, pages } = system.machine;
+  const groupOf = (pfn: number): MemGroup => groups!.groups[groups!.groupOf[pfn]];
+  const stat = memoryFiles(group, pages, groupOf).find(([name]) => name === 'memory.stat');
+  return {
+    path: group.path,
+    usage: group.usage,
+    max: group.max,
+    failures: group.events.max,
+    swapUsage: group.swapUsage,
+    swapMax: group.swapMax,
+    swapFailures: group.swapEvents.max,
+    stat: (stat?.[1] ?? '').trimEnd().split('\n'),
   };
 }

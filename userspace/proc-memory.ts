@@ -96,6 +96,7 @@ export function procMeminfo(system: System): string {
   const { machine } = system;
   const { slab, stat, vmalloc } = machine;
   const use = memoryUse(system);
+  const pool = system.swap instanceof Swap ? system.swap.pool : null;
   const locked = stat.node[NR_MLOCK];
   const shmem = stat.node[NR_SHMEM];
   const [inactiveAnon, activeAnon, inactiveFile, activeFile] = lruLengths(system);
@@ -116,8 +117,8 @@ export function procMeminfo(system: System): string {
     ['Mlocked', locked],
     ['SwapTotal', system.totalSwapPages],
     ['SwapFree', Math.max(0, system.totalSwapPages - swapUsed(system))],
-    ['Zswap', 0],
-    ['Zswapped', 0],
+    ['Zswap', pool?.poolPages ?? 0],
+    ['Zswapped', pool?.storedPages ?? 0],
     ['Dirty', stat.node[NR_FILE_DIRTY]],
     ['Writeback', 0],
     ['AnonPages', use.anon],
@@ -165,8 +166,10 @@ function lruLengths(system: System): number[] {
   return lists.map((list) => lru.length(list));
 }
 
+/** Slots in use on all devices. */
 function swapUsed(system: System): number {
-  return system.swap instanceof Swap ? system.swap.area.used : 0;
+  if (!(system.swap instanceof Swap)) return 0;
+  return system.swap.areas.reduce((sum, area) => sum + (area?.used ?? 0), 0);
 }
 
 function swapCached(system: System): number {
@@ -177,13 +180,18 @@ function swapCached(system: System): number {
   return n;
 }
 
-/** /proc/swaps: the device, its size and what of it is used, in KiB. */
+/** /proc/swaps: each device, its size and what of it is used, in KiB. */
 export function procSwaps(system: System): string {
   const head = 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n';
-  if (system.swap === null) return head;
-  const size = system.totalSwapPages * 4;
-  const used = size - system.swap.available * 4;
-  return `${head}/dev/ram0                               partition\t${size}\t\t${used}\t\t-2\n`;
+  if (!(system.swap instanceof Swap)) return head;
+  const tab = (n: number): string => (n < 1e7 ? '\t' : '');
+  const rows = system.swap.areas.map((area) => {
+    if (area === undefined) return '';
+    const [size, used] = [area.usable * 4, area.used * 4];
+    const sizes = `${size}\t${tab(size)}${used}\t${tab(used)}`;
+    return `${`${area.name} `.padEnd(40)}partition\t${sizes}${area.priority}\n`;
+  });
+  return head + rows.join('');
 }
 
 /** /proc/pressure/memory. */
@@ -231,6 +239,7 @@ function vmstatValues(system: System): Map<string, number> {
   values.set('nr_kernel_stack', use.stacks * 4);
   values.set('nr_page_table_pages', use.pageTables);
   values.set('nr_swapcached', swapCached(system));
+  if (system.swap instanceof Swap) values.set('nr_zspages', system.swap.pool?.poolPages ?? 0);
   values.set('compact_migrate_scanned', compaction.migrateScanned);
   values.set('compact_free_scanned', compaction.freeScanned);
   add('pgmigrate_success', compaction.pagesMigrated);

@@ -12,6 +12,8 @@ export interface SwapPort {
   shmemIn(inode: Inode, index: number): Pfn;
   /** Reads what is swapped out of [start, end) of the mapping into the swap cache. */
   prefetch(vma: Vma, start: number, end: number): void;
+  /** Is a swapped page of shared memory, by its slot's number, in the swap cache? */
+  isShmemCached(number: number): boolean;
   /** One entry more refers to the slot. */
   dup(type: number, offset: number): void;
   /** One entry less. */
@@ -21,7 +23,7 @@ export interface SwapPort {
   /** Takes a page out of the swap cache if no entry refers to its slot. */
   tryToFree(pfn: Pfn): boolean;
   /** Is the slot's page in the swap cache? */
-  isCached(offset: number): boolean;
+  isCached(type: number, offset: number): boolean;
   /** A slot for an anonymous page that is to go, which enters the swap cache; 0 if full. */
   reserve(pfn: Pfn): number;
   /** Writes a page that reserve() gave a slot and that nobody maps any more. */

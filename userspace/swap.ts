@@ -6,12 +6,13 @@
 //           several do                       pages around it are read into the swap cache; whoever
 //                                            faults next finds them there (a minor fault)
 //
-// The device is synchronous, so a slot with one entry is read past the swap cache. Read-ahead goes
-// by address: up to 8 entries around the fault, fewer while what was read ahead is not used.
+// Pages go to the device of the highest priority that has room; devices of equal priority take
+// turns, a cluster of slots each.
+// A slot with one entry is read past the swap cache: devices are synchronous.
 // Source: Linux 6.18 mm/memory.c: do_swap_page(), should_try_to_free_swap(); mm/swap_state.c:
 // swap_vma_readahead(), swap_vma_ra_win(); mm/vmscan.c: shrink_folio_list(); mm/shmem.c:
 // shmem_swapin_folio(), shmem_writeout().
-// Not modelled: large folios in swap, zswap, several devices.
+// Not modelled: large folios in swap.
 
 import { GFP_HIGHUSER_MOVABLE } from '../kernel/gfp.ts';
 import {
@@ -24,6 +25,7 @@ import {
   PG_uptodate,
 } from '../kernel/page.ts';
 import { FAULT_OK, FAULT_OOM, PF_WRITE, type FaultResult } from '../kernel/ports.ts';
+import { NO_ENTRY } from '../kernel/pgtable.ts';
 import {
   MAX_SWAPFILES,
   SWP_EXCLUSIVE,
@@ -35,9 +37,16 @@ import {
   swapOffset,
   swapType,
 } from '../kernel/pte.ts';
-import { NO_ENTRY } from '../kernel/pgtable.ts';
-import { PSWPIN, PSWPOUT } from '../kernel/stats.ts';
-import { NO_SLOT, SwapArea } from '../kernel/swap.ts';
+import {
+  NR_VMSCAN_WRITE,
+  PSWPIN,
+  PSWPOUT,
+  SWAP_RA,
+  SWAP_RA_HIT,
+  SWPIN_ZERO,
+  SWPOUT_ZERO,
+} from '../kernel/stats.ts';
+import { NO_SLOT, SWAP_DEVICE, SWAP_ZERO, type SwapArea } from '../kernel/swap.ts';
 import {
   NO_PFN,
   PAGE_SIZE,
@@ -47,8 +56,9 @@ import {
   type Pfn,
   type VirtAddr,
 } from '../kernel/types.ts';
+import { SwapDevices, slotOf } from '../kernel/swap_devices.ts';
 import { insertPage } from './add-page.ts';
-import { anonVmaPrepare, type AnonVma } from './anon.ts';
+import { anonVmaPrepare, rootOf } from './anon.ts';
 import { FAULT_MAJOR } from './fault-flags.ts';
 import { DID_SWAPIN } from './fault-info.ts';
 import { doWpPage } from './fault-wp.ts';
@@ -57,33 +67,32 @@ import { mlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import { MM_ANONPAGES, MM_SWAPENTS } from './rss.ts';
 import type { SwapPort } from './swap-port.ts';
+import { swapWindow } from './swap-readahead.ts';
 import type { System } from './system.ts';
 import { VM_LOCKED, VM_WRITE, type Vma } from './vma.ts';
 
-/** Most pages that one fault reads ahead (2^page_cluster). */
-const MAX_WINDOW = 8;
 const MAX_HITS = 63;
 
-export class Swap implements SwapPort {
-  readonly area: SwapArea;
+export class Swap extends SwapDevices implements SwapPort {
+  /** Shared memory with swapped pages. */
+  private readonly shmem = new Set<Inode>();
   private readonly system: System;
 
-  /** @param bytes size of the device. */
-  constructor(system: System, bytes: number) {
-    const { mem, pages } = system.machine;
+  constructor(system: System) {
+    super(system.machine, system.totalRamPages);
     this.system = system;
-    this.area = new SwapArea(mem, pages, Math.floor(bytes / PAGE_SIZE));
   }
 
-  dup(_type: number, offset: number): void {
-    this.area.dup(offset);
+  dup(type: number, offset: number): void {
+    this.device(type).dup(offset);
   }
 
   /** One entry less; a cached page that nobody maps goes with the last (free_swap_and_cache()). */
-  free(_type: number, offset: number): void {
-    const pfn = this.area.cached[offset] as Pfn;
-    this.area.put(offset);
-    if (pfn !== NO_PFN && this.area.map[offset] === 0) this.unmapped(pfn);
+  free(type: number, offset: number): void {
+    const area = this.device(type);
+    const pfn = area.cached[offset] as Pfn;
+    area.put(offset);
+    if (pfn !== NO_PFN && area.map[offset] === 0) this.unmapped(pfn);
   }
 
   /** A page of the swap cache lost a mapping: it is freed if nobody needs it any more. */
@@ -97,23 +106,30 @@ export class Swap implements SwapPort {
   tryToFree(pfn: Pfn): boolean {
     const { pages, rmap } = this.system.machine;
     if (!pages.hasFlags(pfn, PG_swapcache)) return false;
-    if ((this.area.map[pages.privateOf(pfn)] ?? 0) > 0) return false;
-    this.area.removeFromCache(pfn);
+    const number = pages.privateOf(pfn);
+    const area = this.areaOf(number);
+    if (area.map[slotOf(number)] > 0) return false;
+    area.removeFromCache(pfn);
     pages.setFlags(pfn, PG_dirty);
     rmap.put(pfn);
     return true;
   }
 
   /** Is the slot's page in the swap cache (for mincore)? */
-  isCached(offset: number): boolean {
-    return this.area.cached[offset] !== NO_PFN;
+  isCached(type: number, offset: number): boolean {
+    return this.device(type).cached[offset] !== NO_PFN;
+  }
+
+  isShmemCached(number: number): boolean {
+    return this.areaOf(number).cached[slotOf(number)] !== NO_PFN;
   }
 
   swapIn(vma: Vma, pte: number, va: VirtAddr, flags: number): FaultResult {
-    const { system, area } = this;
-    const { mem, pages, rmap, stat } = system.machine;
+    const { system } = this;
+    const { mem, pages, rmap } = system.machine;
     const { words } = mem;
     const lo = words[pte];
+    const area = this.device(swapType(words[pte + 1]));
     const offset = swapOffset(lo, words[pte + 1]);
     let exclusive = (lo & SWP_EXCLUSIVE) !== 0;
     const write = (flags & PF_WRITE) !== 0;
@@ -122,8 +138,7 @@ export class Swap implements SwapPort {
     if (pfn !== NO_PFN) this.hit(vma, va, pfn);
     else {
       major = true;
-      stat.counts[PSWPIN]++;
-      pfn = area.map[offset] === 1 ? this.readPast(offset) : this.readAround(vma, pte, va, offset);
+      pfn = area.map[offset] === 1 ? this.readPast(area, offset) : this.readAround(vma, pte, va);
       if (pfn === NO_PFN) return FAULT_OOM;
     }
     const cached = pages.hasFlags(pfn, PG_swapcache);
@@ -169,32 +184,33 @@ export class Swap implements SwapPort {
       if ((keep & PG_swapcache) !== 0) pages.setFlags(pfn, PG_swapcache);
       pages.clearFlags(pfn, PG_anon_exclusive);
     }
-    if (exclusive) {
-      pages.setFlags(pfn, PG_anon_exclusive);
-    }
+    if (exclusive) pages.setFlags(pfn, PG_anon_exclusive);
   }
 
   /** Should the cache give the page up with this fault (should_try_to_free_swap())? */
   private shouldFree(vma: Vma, pfn: Pfn, write: boolean): boolean {
     const { pages } = this.system.machine;
-    if (this.area.used * 2 > this.area.usable || (vma.flags & VM_LOCKED) !== 0) return true;
+    if (this.available * 2 < this.system.totalSwapPages || (vma.flags & VM_LOCKED) !== 0)
+      return true;
     return write && pages.refcount(pfn) === 1;
   }
 
   /** A page of its own for a slot that one entry alone refers to. */
-  private readPast(offset: number): Pfn {
-    const { alloc, lru, pages } = this.system.machine;
+  private readPast(area: SwapArea, offset: number): Pfn {
+    const { alloc, lru, pages, stat } = this.system.machine;
     const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE, 0);
     if (pfn === NO_PFN) return NO_PFN;
-    this.area.read(offset, pfn);
-    const shadow = this.area.shadow[offset];
+    const from = area.read(offset, pfn);
+    if (from === SWAP_DEVICE) stat.counts[PSWPIN]++;
+    else if (from === SWAP_ZERO) stat.counts[SWPIN_ZERO]++;
+    const shadow = area.shadow[offset];
     if (shadow !== 0) lru.refault(pfn, shadow);
     pages.setFlags(pfn, PG_swapbacked | PG_uptodate);
     return pfn;
   }
 
   /** Reads the slot and its neighbours by address into the swap cache. @returns the slot's page. */
-  private readAround(vma: Vma, pte: number, va: VirtAddr, offset: number): Pfn {
+  private readAround(vma: Vma, pte: number, va: VirtAddr): Pfn {
     const { words } = this.system.machine.mem;
     const at = pageDown(va);
     const window = swapWindow(vma, at);
@@ -204,20 +220,23 @@ export class Swap implements SwapPort {
       const hi = words[entry + 1];
       if (near === at || pteNone(lo, hi) || ptePresent(lo)) continue;
       if (swapType(hi) >= MAX_SWAPFILES) continue;
-      this.readCached(swapOffset(lo, hi), true);
+      this.readCached(this.device(swapType(hi)), swapOffset(lo, hi), true);
     }
-    return this.readCached(offset, false);
+    const hi = words[pte + 1];
+    return this.readCached(this.device(swapType(hi)), swapOffset(words[pte], hi), false);
   }
 
-  private readCached(offset: number, ahead: boolean): Pfn {
-    const { area } = this;
+  private readCached(area: SwapArea, offset: number, ahead: boolean): Pfn {
     const cached = area.cached[offset] as Pfn;
     if (cached !== NO_PFN) return cached;
-    const pfn = this.readPast(offset);
+    const pfn = this.readPast(area, offset);
     if (pfn === NO_PFN) return NO_PFN;
     area.addToCache(offset, pfn);
     this.system.machine.lru.add(pfn);
-    if (ahead) this.system.machine.pages.setFlags(pfn, PG_readahead);
+    if (ahead) {
+      this.system.machine.pages.setFlags(pfn, PG_readahead);
+      this.system.machine.stat.counts[SWAP_RA]++;
+    }
     return pfn;
   }
 
@@ -228,8 +247,9 @@ export class Swap implements SwapPort {
     if (vma.file !== null) {
       const first = vma.indexOf(start);
       const stop = first + (end - start) / PAGE_SIZE;
-      for (const [index, offset] of vma.file.inode.swapped) {
-        if (index >= first && index < stop) this.readCached(offset, false);
+      for (const [index, number] of [...vma.file.inode.swapped]) {
+        if (index < first || index >= stop) continue;
+        this.readCached(this.areaOf(number), slotOf(number), false);
       }
       return;
     }
@@ -241,7 +261,7 @@ export class Swap implements SwapPort {
         const lo = words[pte];
         const hi = words[pte + 1];
         if (pteNone(lo, hi) || ptePresent(lo) || swapType(hi) >= MAX_SWAPFILES) continue;
-        this.readCached(swapOffset(lo, hi), false);
+        this.readCached(this.device(swapType(hi)), swapOffset(lo, hi), false);
       }
       va = next;
     }
@@ -254,6 +274,7 @@ export class Swap implements SwapPort {
     let hits = ra === null ? 4 : ra.hits;
     if (pages.hasFlags(pfn, PG_readahead)) {
       pages.clearFlags(pfn, PG_readahead);
+      this.system.machine.stat.counts[SWAP_RA_HIT]++;
       hits = Math.min(hits + 1, MAX_HITS);
     }
     vma.swapRa = { addr: pageDown(va), window: ra === null ? 0 : ra.window, hits };
@@ -263,19 +284,27 @@ export class Swap implements SwapPort {
   reserve(pfn: Pfn): number {
     const { pages, rmap } = this.system.machine;
     if (pages.hasFlags(pfn, PG_swapcache)) return pages.privateOf(pfn);
-    const slot = this.area.alloc(pfn);
-    if (slot !== NO_SLOT) rmap.get(pfn);
-    return slot;
+    const number = this.allocSlot(pfn);
+    if (number !== NO_SLOT) rmap.get(pfn);
+    return number;
   }
 
   /** Writes a page that reserve() gave a slot; nobody maps it any more, so it leaves the cache. */
-  writeOut(pfn: Pfn, slot: number): void {
-    const { lru, rmap, stat } = this.system.machine;
-    this.area.write(slot, pfn);
-    this.area.shadow[slot] = lru.evicted(pfn);
-    stat.counts[PSWPOUT]++;
-    this.area.removeFromCache(pfn);
-    rmap.put(pfn);
+  writeOut(pfn: Pfn, number: number): void {
+    const area = this.areaOf(number);
+    this.write(area, slotOf(number), pfn);
+    area.removeFromCache(pfn);
+    this.system.machine.rmap.put(pfn);
+  }
+
+  private write(area: SwapArea, slot: number, pfn: Pfn): void {
+    const { lru, stat } = this.system.machine;
+    const where = area.write(slot, pfn);
+    area.shadow[slot] = lru.evicted(pfn);
+    if (where === SWAP_DEVICE) {
+      stat.counts[PSWPOUT]++;
+      stat.counts[NR_VMSCAN_WRITE]++;
+    } else if (where === SWAP_ZERO) stat.counts[SWPOUT_ZERO]++;
   }
 
   /** reserve() was for nothing: somebody still maps the page. */
@@ -287,99 +316,82 @@ export class Swap implements SwapPort {
   dropCached(pfn: Pfn): boolean {
     const { lru, pages, rmap } = this.system.machine;
     if (pages.refcount(pfn) !== 1) return false;
-    this.area.shadow[pages.privateOf(pfn)] = lru.evicted(pfn);
-    this.area.removeFromCache(pfn);
+    const number = pages.privateOf(pfn);
+    const area = this.areaOf(number);
+    area.shadow[slotOf(number)] = lru.evicted(pfn);
+    area.removeFromCache(pfn);
     rmap.put(pfn);
     return true;
   }
 
-  /** Slots that are free. */
-  get available(): number {
-    return this.area.usable - this.area.used;
-  }
-
   /** Brings a swapped page of shared memory back into its file's cache. */
   shmemIn(inode: Inode, index: number): Pfn {
-    const offset = inode.swapped.get(index) ?? NO_SLOT;
-    const cached = this.area.cached[offset] as Pfn;
-    const pfn = cached === NO_PFN ? this.readPast(offset) : cached;
+    const number = inode.swapped.get(index) ?? NO_SLOT;
+    const area = this.areaOf(number);
+    const cached = area.cached[slotOf(number)] as Pfn;
+    const pfn = cached === NO_PFN ? this.readPast(area, slotOf(number)) : cached;
     if (pfn === NO_PFN) return NO_PFN;
     if (cached !== NO_PFN) {
-      this.area.removeFromCache(pfn);
+      area.removeFromCache(pfn);
       this.system.machine.lru.remove(pfn); // the file's cache puts it on a list again
     }
-    inode.swapped.delete(index);
-    this.area.put(offset);
+    this.forgetShmem(inode, index);
+    area.put(slotOf(number));
     insertPage(this.system, inode, index, pfn);
     this.system.machine.pages.setFlags(pfn, PG_dirty);
-    this.system.machine.stat.counts[PSWPIN]++;
     return pfn;
+  }
+
+  private forgetShmem(inode: Inode, index: number): void {
+    inode.swapped.delete(index);
+    if (inode.swapped.size === 0) this.shmem.delete(inode);
+  }
+
+  /** Brings all shared memory back that is on a device; false without memory. */
+  unuseShmem(area: SwapArea): boolean {
+    for (const inode of [...this.shmem]) {
+      for (const [index, number] of [...inode.swapped]) {
+        if (this.areaOf(number) !== area) continue;
+        if (this.shmemIn(inode, index) === NO_PFN) return false;
+      }
+    }
+    return true;
   }
 
   /** Writes a page of shared memory, which nobody maps any more, out of its file's cache. */
   shmemOut(inode: Inode, index: number, pfn: Pfn): boolean {
-    const { area, system } = this;
-    const slot = area.alloc(pfn);
-    if (slot === NO_SLOT) return false;
-    area.dup(slot);
-    inode.swapped.set(index, slot);
-    area.write(slot, pfn);
-    area.shadow[slot] = system.machine.lru.evicted(pfn);
+    const number = this.allocSlot(pfn);
+    if (number === NO_SLOT) return false;
+    const area = this.areaOf(number);
+    area.dup(slotOf(number));
+    inode.swapped.set(index, number);
+    this.shmem.add(inode);
+    this.write(area, slotOf(number), pfn);
     area.removeFromCache(pfn);
-    system.machine.stat.counts[PSWPOUT]++;
     return true;
   }
 
   /** Drops a swapped page of shared memory: truncated, or a hole now. */
   shmemDrop(inode: Inode, index: number): void {
-    const slot = inode.swapped.get(index);
-    if (slot === undefined) return;
-    inode.swapped.delete(index);
-    this.area.put(slot);
-  }
-
-  check(): void {
-    this.area.check();
+    const number = inode.swapped.get(index);
+    if (number === undefined) return;
+    this.forgetShmem(inode, index);
+    this.areaOf(number).put(slotOf(number));
   }
 }
 
-/** The addresses whose entries a fault at `at` reads (swap_vma_ra_win()). */
-function swapWindow(vma: Vma, at: number): { start: number; end: number } {
-  const ra = vma.swapRa ?? { addr: 0, window: 0, hits: 4 };
-  const page = at / PAGE_SIZE;
-  const before = ra.addr / PAGE_SIZE;
-  const window = windowSize(before, page, ra.hits, ra.window);
-  vma.swapRa = { addr: at, window, hits: 0 };
-  if (window === 1) return { start: at, end: at + PAGE_SIZE };
-  let first: number;
-  if (page === before + 1) first = page;
-  else if (before === page + 1) first = page - window + 1;
-  else first = page - ((window - 1) >> 1);
-  const table = alignDown(at, PMD_SIZE);
-  return {
-    start: Math.max(first * PAGE_SIZE, vma.start, table),
-    end: Math.min((first + window) * PAGE_SIZE, vma.end, table + PMD_SIZE),
-  };
-}
-
-/** Pages to read, from how many of the last were used (__swapin_nr_pages()). */
-function windowSize(before: number, page: number, hits: number, last: number): number {
-  let pages = hits + 2;
-  if (pages === 2) {
-    if (page !== before + 1 && page !== before - 1) pages = 1;
-  } else pages = Math.max(4, 2 ** Math.ceil(Math.log2(pages)));
-  return Math.max(Math.min(pages, MAX_WINDOW), last >> 1);
-}
-
-function rootOf(anon: AnonVma): AnonVma {
-  let root = anon;
-  while (root.parent !== root) root = root.parent;
-  return root;
-}
-
-/** Switches swapping on: a device of so many bytes (swapon(2)). */
-export function addSwap(system: System, bytes: number): void {
-  const swap = new Swap(system, bytes);
+/**
+ * Switches swapping on to a device of so many bytes (swapon(2)).
+ * @param options its name, and its priority: the highest is used first.
+ */
+export function addSwap(
+  system: System,
+  bytes: number,
+  options: { readonly name?: string; readonly priority?: number } = {},
+): SwapArea {
+  const swap = system.swap instanceof Swap ? system.swap : new Swap(system);
   system.swap = swap;
-  system.totalSwapPages = swap.area.usable;
+  const area = swap.add(bytes, options);
+  system.totalSwapPages += area.usable;
+  return area;
 }

@@ -138,10 +138,11 @@ export class System {
   /**
    * A memory group for processes; those that are made from now on belong to it, and their children.
    * @param maxBytes what the group may have at most.
+   * @param parent the group above it; the root group where not given.
    */
-  newGroup(name: string, maxBytes: number): MemGroup {
+  newGroup(name: string, maxBytes = Infinity, parent?: MemGroup): MemGroup {
     const groups = this.machine.useGroups();
-    this.group = groups.create(name);
+    this.group = groups.create(name, parent ?? groups.root);
     this.group.max = Math.floor(maxBytes / PAGE_SIZE);
     groups.run(this.group);
     return this.group;

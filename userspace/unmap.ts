@@ -21,7 +21,7 @@ import {
 import { EVICT_DIRTY, EVICT_DONE, EVICT_KEPT } from '../kernel/ports.ts';
 import { SWP_EXCLUSIVE, _PAGE_DIRTY, swapHi, swapLo } from '../kernel/pte.ts';
 import { NR_FILE_PAGES, NR_SHMEM, NR_VMSCAN_IMMEDIATE } from '../kernel/stats.ts';
-import { NO_SLOT } from '../kernel/swap.ts';
+import { NO_SLOT, SLOT_BITS } from '../kernel/swap.ts';
 import { NO_PFN, type Pfn } from '../kernel/types.ts';
 import { Inode } from './file.ts';
 import type { Mm } from './mm.ts';
@@ -41,6 +41,8 @@ function tryToUnmap(system: System, pfn: Pfn, slot: number): boolean {
   const { pages, rmap } = machine;
   const { words } = machine.mem;
   const swapped = slot !== NO_SLOT;
+  const type = slot >>> SLOT_BITS;
+  const offset = slot & ((1 << SLOT_BITS) - 1);
   rmap.get(pfn); // it must not be freed under the walk
   const visit = (mm: Mm, va: number): boolean => {
     const vma = mm.vmas.at(va);
@@ -57,10 +59,10 @@ function tryToUnmap(system: System, pfn: Pfn, slot: number): boolean {
     mm.rss[rssKind(flags)]--;
     if (swapped) {
       const exclusive = (flags & PG_anon_exclusive) !== 0 ? SWP_EXCLUSIVE : 0;
-      words[pte] = swapLo(slot) | exclusive;
-      words[pte + 1] = swapHi(0, slot);
+      words[pte] = swapLo(offset) | exclusive;
+      words[pte + 1] = swapHi(type, offset);
       pages.clearFlags(pfn, PG_anon_exclusive);
-      system.swap?.dup(0, slot);
+      system.swap?.dup(type, offset);
       mm.rss[MM_SWAPENTS]++;
     } else if ((lo & _PAGE_DIRTY) !== 0 && (flags & PG_anon) === 0) {
       system.writeback.markDirty(pfn);

@@ -19,6 +19,8 @@ export interface OomCandidate {
   readonly rssShmem: number;
   readonly swapEntries: number;
   readonly pageTableBytes: number;
+  /** Its memory group; the root group where not given. */
+  readonly groupPath?: string;
   /** -1000 (never) .. 1000 (first). */
   readonly scoreAdj: number;
 }
@@ -63,9 +65,24 @@ export interface OomCause {
   readonly order: number;
   readonly scoreAdj: number;
   /** The group whose limit it is; undefined where all memory is used up. */
-  readonly group:
-    { readonly name: string; readonly usage: number; readonly max: number } | undefined;
+  readonly group: OomGroup | undefined;
 }
+
+/** A memory group whose limit is reached, as the log shows it; sizes in pages. */
+export interface OomGroup {
+  readonly path: string;
+  readonly usage: number;
+  readonly max: number;
+  readonly failures: number;
+  readonly swapUsage: number;
+  readonly swapMax: number;
+  readonly swapFailures: number;
+  /** memory.stat, line by line. */
+  readonly stat: readonly string[];
+}
+
+/** What the log prints for no limit: PAGE_COUNTER_MAX in KiB. */
+const NO_LIMIT_KB = '9007199254740988';
 
 /** The kernel's log of an OOM kill, line by line. */
 export function oomReport(
@@ -79,7 +96,15 @@ export function oomReport(
       `oom_score_adj=${cause.scoreAdj}`,
   ];
   if (group !== undefined) {
-    lines.push(`memory: usage ${group.usage * 4}kB, limit ${group.max * 4}kB, failcnt 0`);
+    const limit = (pages: number): string => (pages === Infinity ? NO_LIMIT_KB : `${pages * 4}`);
+    const line = (what: string, usage: number, max: number, failures: number): string =>
+      `${what}: usage ${usage * 4}kB, limit ${limit(max)}kB, failcnt ${failures}`;
+    lines.push(
+      line('memory', group.usage, group.max, group.failures),
+      line('swap', group.swapUsage, group.swapMax, group.swapFailures),
+      `Memory cgroup stats for ${group.path}:`,
+      ...group.stat,
+    );
   }
   lines.push(
     'Tasks state (memory values in pages):',
@@ -89,10 +114,8 @@ export function oomReport(
   );
   if (victim === undefined) return [...lines, 'Out of memory and no killable processes...'];
   const constraint = group === undefined ? 'CONSTRAINT_NONE' : 'CONSTRAINT_MEMCG';
-  const where =
-    group === undefined
-      ? 'global_oom,task_memcg=/'
-      : `oom_memcg=${group.name},task_memcg=${group.name}`;
+  const domain = group === undefined ? 'global_oom' : `oom_memcg=${group.path}`;
+  const where = `${domain},task_memcg=${victim.groupPath ?? '/'}`;
   lines.push(
     `oom-kill:constraint=${constraint},nodemask=(null),cpuset=/,mems_allowed=0,${where},` +
       `task=${victim.comm},pid=${victim.pid},uid=${victim.uid}`,

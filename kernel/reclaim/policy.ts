@@ -39,6 +39,8 @@ export interface ScanControl {
   readonly global: boolean;
   /** Frames that the round is to free; 0: all that it looked at. */
   readonly wanted: number;
+  /** Part of the pages that is protected and not counted (memory.min, memory.low): 0..1. */
+  readonly protectedShare?: number;
   /** How many entries used the frame since the last call, with USED_EXEC; clears their bits. */
   wasUsed(pfn: number): number;
   /** Would the frame have to be written before it can go? */

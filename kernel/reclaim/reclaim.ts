@@ -3,6 +3,7 @@
 //     kswapd          woken below a zone's `low` watermark; works until all are above `high`
 //     direct reclaim  an allocation that found nothing frees 32 pages itself
 //     a group's       a charge beyond the group's limit frees 32 pages of that group
+//     proactive       somebody asks a group for so many pages (memory.reclaim)
 //
 // All do the same: rounds of rising urgency (priority 12 down to 0). A round asks each pool's
 // policy for victims, batch by batch; the upper layer evicts them: takes them out of page tables,
@@ -13,7 +14,8 @@
 // Source: Linux 6.18 mm/vmscan.c: do_try_to_free_pages(), shrink_node(), balance_pgdat(),
 // shrink_folio_list(), try_to_free_mem_cgroup_pages(). Not modelled: throttling, demotion.
 
-import type { MemGroup } from '../memcg.ts';
+import type { MemGroup, MemGroups } from '../memcg.ts';
+import { protectionOf } from '../memcg_protection.ts';
 import { PG_anon, PG_dirty, PG_lru, PG_mlocked, PG_swapbacked, type MemMap } from '../page.ts';
 import { PAGE_IO_NS, Psi, SCAN_NS } from '../psi.ts';
 import { EVICT_DIRTY, EVICT_DONE, type Evictor, type MemoryPressure } from '../ports.ts';
@@ -71,6 +73,7 @@ class Control implements ScanControl {
   maySwap = true;
   global = true;
   wanted = SWAP_CLUSTER_MAX;
+  protectedShare = 0;
   private readonly context: ReclaimContext;
 
   constructor(context: ReclaimContext) {
@@ -114,6 +117,11 @@ export class Reclaim implements MemoryPressure {
   private readonly control: Control;
   private readonly victims = new Int32Array(SWAP_CLUSTER_MAX);
   readonly psi = new Psi();
+  /** Memory groups, where there are any. */
+  groups: MemGroups | null = null;
+  /** Pages that memory.low protects are taken too, as nothing else was left; some were spared. */
+  private lowReclaim = false;
+  private lowSpared = false;
   private running = false;
   private scanned = 0;
 
@@ -129,7 +137,8 @@ export class Reclaim implements MemoryPressure {
     stat.counts[ALLOCSTALL]++;
     if (trace.on) trace.emit(mm_vmscan_direct_reclaim_begin, order, 0);
     const pools = this.lru.pools.filter((pool) => pool.node === zone.node);
-    const freed = this.rounds(pools, Math.max(SWAP_CLUSTER_MAX, 1 << order), true, this.swappiness);
+    const wanted = Math.max(SWAP_CLUSTER_MAX, 1 << order);
+    const freed = this.rounds(pools, wanted, null, this.swappiness);
     stat.counts[PGSCAN_DIRECT] += this.scanned;
     stat.counts[PGSTEAL_DIRECT] += freed;
     this.psi.stall(this.scanned * SCAN_NS + freed * PAGE_IO_NS);
@@ -138,14 +147,14 @@ export class Reclaim implements MemoryPressure {
   }
 
   /** Frees at least `pages` of a group's own pages, 32 at least. @returns how many. */
-  reclaimGroup(group: MemGroup, pages: number, groupOf: (id: number) => MemGroup): number {
+  reclaimGroup(group: MemGroup, pages: number): number {
     const { stat, trace } = this.context;
     if (this.running) return 0;
     this.lru.tick(trace.timeNs);
     if (trace.on) trace.emit(mm_vmscan_memcg_reclaim_begin, 0, 0);
-    const pools = this.lru.pools.filter((pool) => groupOf(pool.group).isIn(group));
+    const pools = this.lru.pools.filter((pool) => this.groupOf(pool)?.isIn(group));
     const wanted = Math.max(SWAP_CLUSTER_MAX, pages);
-    const freed = this.rounds(pools, wanted, false, group.swappiness);
+    const freed = this.rounds(pools, wanted, group, group.swappiness);
     stat.counts[PGSCAN_DIRECT] += this.scanned;
     stat.counts[PGSTEAL_DIRECT] += freed;
     this.psi.stall(this.scanned * SCAN_NS + freed * PAGE_IO_NS);
@@ -164,7 +173,7 @@ export class Reclaim implements MemoryPressure {
     if (trace.on) trace.emit(mm_vmscan_kswapd_wake, zone.node, zone.number, order);
     const pools = this.lru.pools.filter((pool) => pool.node === zone.node);
     for (let priority = DEF_PRIORITY; priority > 0 && !balanced();) {
-      const freed = this.round(pools, SWAP_CLUSTER_MAX, true, this.swappiness, priority);
+      const freed = this.round(pools, SWAP_CLUSTER_MAX, null, this.swappiness, priority);
       stat.counts[PGSCAN_KSWAPD] += this.scanned;
       stat.counts[PGSTEAL_KSWAPD] += freed;
       for (const z of own) z.drain();
@@ -177,37 +186,62 @@ export class Reclaim implements MemoryPressure {
     return this.compactor?.(zone, order) ?? false;
   }
 
-  /** Rounds of rising urgency until `wanted` pages are free. */
-  private rounds(pools: readonly Pool[], wanted: number, global: boolean, swappy: number): number {
+  /**
+   * Rounds of rising urgency until `wanted` pages are free. Where nothing was: a second time with
+   * the active pages that were spared, and one with what memory.low protects.
+   * @param target the group whose limit it is; null where memory itself is short.
+   */
+  private rounds(
+    pools: readonly Pool[],
+    wanted: number,
+    target: MemGroup | null,
+    swappiness: number,
+  ): number {
     let freed = 0;
     let scanned = 0;
-    for (let force = false; ; force = true) {
+    this.lowReclaim = this.lowSpared = false;
+    for (;;) {
       for (let priority = DEF_PRIORITY; priority >= 0 && freed < wanted; priority--) {
-        freed += this.round(pools, wanted - freed, global, swappy, priority);
+        freed += this.round(pools, wanted - freed, target, swappiness, priority);
         scanned += this.scanned;
       }
-      if (freed > 0 || force || !this.spareActive(pools)) break;
+      if (freed > 0) break;
+      if (this.spareActive(pools)) continue;
+      if (!this.takeLow()) break;
     }
+    this.lowReclaim = false;
     for (const { policy } of pools) if (policy instanceof TwoList) policy.endReclaim();
     this.scanned = scanned;
     return freed;
+  }
+
+  /** Nothing was freed, and memory.low protected pages: they are not spared any more. */
+  private takeLow(): boolean {
+    if (!this.lowSpared) return false;
+    this.lowSpared = false;
+    this.lowReclaim = true;
+    return true;
   }
 
   /** Nothing was freed, and active pages were spared: they are not, in a last try. */
   private spareActive(pools: readonly Pool[]): boolean {
     let any = false;
     for (const { policy } of pools) {
-      if (!(policy instanceof TwoList) || !policy.skippedDeactivate) continue;
+      if (!(policy instanceof TwoList) || !policy.skippedDeactivate || policy.force) continue;
       policy.force = any = true;
     }
     return any;
+  }
+
+  private groupOf(pool: Pool): MemGroup | null {
+    return this.groups?.groups[pool.group] ?? null;
   }
 
   /** One round over all pools. @returns pages freed; `scanned` is set. */
   private round(
     pools: readonly Pool[],
     wanted: number,
-    global: boolean,
+    target: MemGroup | null,
     swappiness: number,
     priority: number,
   ): number {
@@ -218,15 +252,44 @@ export class Reclaim implements MemoryPressure {
     let freed = 0;
     control.priority = priority;
     control.wanted = wanted;
-    control.global = global;
+    control.global = target === null;
     control.swappiness = swappiness;
     for (const pool of pools) {
-      control.maySwap = evictor.swapFree() > 0;
-      freed += this.shrinkPool(pool, evictor);
+      const group = this.groupOf(pool);
+      if (group !== null && !this.mayReclaim(group, target)) continue;
+      control.maySwap = evictor.swapFree() > 0 && (group === null || group.swapRoom > 0);
+      const before = this.scanned;
+      const gone = this.shrinkPool(pool, evictor);
+      for (let g = group; g !== null; g = g.parent) {
+        g.scanned += this.scanned - before;
+        g.stolen += gone;
+      }
+      freed += gone;
     }
-    if (global) freed += this.shrinkSlabs(priority);
+    if (target === null) freed += this.shrinkSlabs(priority);
     this.running = false;
     return freed;
+  }
+
+  /** Does its protection let pages of a group go? Sets the part of them that does not count. */
+  private mayReclaim(group: MemGroup, target: MemGroup | null): boolean {
+    const { control, groups } = this;
+    control.protectedShare = 0;
+    if (groups === null) return true;
+    const { min, low } = protectionOf(group, target ?? groups.root, groups.recursiveProtection);
+    if (min === 0 && low === 0) return true;
+    if (group.usage <= min) return false;
+    if (group.usage <= low) {
+      if (!this.lowReclaim) {
+        this.lowSpared = true;
+        return false;
+      }
+      group.count('low');
+    }
+    if (!this.lowReclaim && low > min) this.lowSpared = true;
+    const kept = !this.lowReclaim && low > min ? low : min;
+    control.protectedShare = kept / (Math.max(group.usage, kept) + 1);
+    return true;
   }
 
   private shrinkPool({ policy, node }: Pool, evictor: Evictor): number {

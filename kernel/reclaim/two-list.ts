@@ -291,8 +291,11 @@ export class TwoList implements ReplacementPolicy {
       anon = 0;
       file = denominator = 1;
     }
+    const share = control.protectedShare ?? 0;
     for (let lru = 0; lru < NR_LISTS; lru++) {
-      const scan = Math.floor(this.length(lru) / 2 ** priority);
+      let scan = this.length(lru);
+      if (share > 0) scan = Math.max(scan - Math.floor(scan * share), SWAP_CLUSTER_MAX);
+      scan = Math.floor(scan / 2 ** priority);
       this.targets[lru] = Math.floor((scan * (lru < 2 ? anon : file)) / denominator);
       this.left[lru] = this.targets[lru];
     }

@@ -1,8 +1,10 @@
 // Never a lost byte: random programs in a machine that has a quarter of the memory they use, with
 // swap; every page is checked by its whole content, and everything by fsck.
 
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import seedrandom from 'seedrandom';
 import { describe, expect, test } from 'vitest';
+import { SysError } from '../../kernel/errors.ts';
 import { PF_USER, PF_WRITE } from '../../kernel/ports.ts';
 import { below, chance, pick, type Prng } from '../../kernel/prng.ts';
 import { memoryFiles } from '../../kernel/memcg_files.ts';
@@ -11,7 +13,9 @@ import { OOM_KILL, PGSTEAL_DIRECT, PGSTEAL_KSWAPD } from '../../kernel/stats.ts'
 import { policyNamed } from '../../kernel/reclaim/policies.ts';
 import { fsckSystem } from '../../userspace/fsck.ts';
 import { System, Syscalls, access, byteAt, type Task } from '../../userspace/index.ts';
+import type { Swap} from '../../userspace/swap.ts';
 import { addSwap } from '../../userspace/swap.ts';
+import { swapOff } from '../../userspace/swapoff.ts';
 import { expectNoLeaks, freeFrames } from '../support/no-leaks.ts';
 
 const PAGE = 4096;
@@ -34,12 +38,18 @@ interface World {
   readonly pages: number;
 }
 
+/** Words of a page: one in eight pages is zeros, one has the same word throughout. */
+function wordOf(va: number, seed: number, i: number): number {
+  if (seed % 8 === 0) return 0;
+  return Math.imul(seed % 8 === 1 ? seed : seed + i, 0x9e3779b1) ^ va;
+}
+
 /** Fills the page at va with words that follow from `seed` and its address. */
 function fill(w: World, task: Task, va: number, seed: number): void {
   if (access(task, va, PF_USER | PF_WRITE) !== 0) throw new Error(`no write at ${va.toString(16)}`);
   const { words } = w.system.machine.mem;
   const at = byteAt(task.mm, va) / 4;
-  for (let i = 0; i < 1024; i++) words[at + i] = Math.imul(seed + i, 0x9e3779b1) ^ va;
+  for (let i = 0; i < 1024; i++) words[at + i] = wordOf(va, seed, i);
 }
 
 /** Reads the page at va and finds what fill() wrote. */
@@ -48,7 +58,7 @@ function check(w: World, task: Task, va: number, seed: number | undefined): void
   const { words } = w.system.machine.mem;
   const at = byteAt(task.mm, va) / 4;
   for (let i = 0; i < 1024; i++) {
-    const expected = seed === undefined ? 0 : Math.imul(seed + i, 0x9e3779b1) ^ va;
+    const expected = seed === undefined ? 0 : wordOf(va, seed, i);
     if (words[at + i] !== expected) {
       expect({ va, word: i, found: words[at + i] }).toEqual({ va, word: i, found: expected });
     }
@@ -63,14 +73,39 @@ function someAddress(w: World): number {
   return pick(w.prng, [ANON, ANON, SHARED, FILE]) + below(w.prng, w.pages) * PAGE;
 }
 
-function makeWorld(seed: string, ram: number, swap: number, limit: number, policy?: string): World {
+/** How a machine differs from the plain one. */
+interface Variant {
+  readonly policy?: string;
+  /** A second swap device of the same priority, switched off and on again now and then. */
+  readonly second?: boolean;
+  readonly zswap?: boolean;
+}
+
+function makeWorld(
+  seed: string,
+  ram: number,
+  swap: number,
+  limit: number,
+  { policy, second, zswap }: Variant = {},
+): World {
   const replacement = policy === undefined ? undefined : policyNamed(policy)?.make;
   const system = new System({
     ram,
     sysctl: { thp: 'never' },
     ...(replacement === undefined ? {} : { replacement, prng: seedrandom(seed) }),
   });
-  addSwap(system, swap);
+  addSwap(system, swap, { priority: 5 });
+  if (second === true) addSwap(system, swap, { name: '/dev/second', priority: 5 });
+  if (zswap === true) {
+    (system.swap as Swap).usePool({
+      maxPoolPercent: 1,
+      compressor: {
+        name: 'deflate',
+        compress: (page) => deflateRawSync(page, { level: 1 }),
+        decompress: (packed, page) => page.set(inflateRawSync(packed)),
+      },
+    });
+  }
   const sys = new Syscalls(system);
   const first = system.spawn('p0');
   if (limit > 0) first.mm.group = system.newGroup('/test', limit);
@@ -101,6 +136,10 @@ function step(w: World, n: number): void {
   } else if (what < 0.12 && w.own.size > 1) {
     w.system.exit(task);
     w.own.delete(task);
+  } else if (what < 0.13 && (w.system.swap as Swap).areas.length > 1) {
+    const area = (w.system.swap as Swap).areas.find((a) => a?.name === '/dev/second');
+    if (area === undefined) addSwap(w.system, 16 << 20, { name: '/dev/second', priority: 5 });
+    else if (!canSwitchOff(w)) expect(area.closing).toBe(false);
   } else if (what < 0.14) {
     for (const zone of w.system.machine.alloc.zones) w.system.machine.compaction.compact(zone, 9);
   } else {
@@ -117,6 +156,17 @@ function step(w: World, n: number): void {
   }
 }
 
+/** Tries to switch the second device off; memory may not suffice. */
+function canSwitchOff(w: World): boolean {
+  try {
+    swapOff(w.system, '/dev/second');
+    return true;
+  } catch (e) {
+    expect(e).toBeInstanceOf(SysError);
+    return false;
+  }
+}
+
 function checkAll(w: World): void {
   for (const [task, own] of w.own) {
     for (const [va, seed] of own) check(w, task, va, seed);
@@ -124,16 +174,29 @@ function checkAll(w: World): void {
   }
 }
 
+/** Larger by environment: PAGEWALK_FUZZ=seeds. */
+const SEEDS = Number(process.env['PAGEWALK_FUZZ'] ?? 0);
+const STEPS = SEEDS > 0 ? 2000 : 200;
+const MORE = Array.from({ length: SEEDS }, (_, i): [string, Variant] => [
+  `more-${i}`,
+  {
+    second: i % 2 === 0,
+    zswap: i % 3 === 0,
+    ...(i % 4 === 1 ? { policy: 'mglru' } : {}),
+  },
+]);
+
 describe('a machine a quarter of its size loses no byte', () => {
   test.each([
-    ['one', undefined],
-    ['two', undefined],
-    ['three', 'mglru'],
-    ['six', 'clock'],
-    ['seven', 'random'],
-  ])('under a limit, seed %s, policy %s', (seed, policy) => {
-    const w = makeWorld(seed, 256 << 20, 64 << 20, 3 << 20, policy);
-    for (let n = 1; n <= 200; n++) {
+    ['one', {}],
+    ['two', { second: true }],
+    ['three', { policy: 'mglru', second: true, zswap: true }],
+    ['six', { policy: 'clock' }],
+    ['seven', { policy: 'random', zswap: true }],
+    ...MORE,
+  ])('under a limit, seed %s, %j', (seed, variant) => {
+    const w = makeWorld(seed, 256 << 20, 64 << 20, 3 << 20, variant);
+    for (let n = 1; n <= STEPS; n++) {
       step(w, n);
       if (n % 25 === 0) {
         fsckSystem(w.system);

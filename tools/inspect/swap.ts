@@ -1,4 +1,4 @@
-// The swap device as plain data: slots in use, who refers to one, what lies in it.
+// The first swap device as plain data: slots in use, who refers to one, what lies in it.
 
 import { PAGE_SIZE } from '../../kernel/types.ts';
 import { Swap } from '../../userspace/swap.ts';
@@ -26,7 +26,8 @@ export interface SlotInfo {
 
 function areaOf(subject: Subject): SwapArea | undefined {
   const { swap } = subject.system;
-  return swap instanceof Swap ? swap.area : undefined;
+  if (!(swap instanceof Swap)) return undefined;
+  return swap.areas.find((area) => area !== undefined);
 }
 
 /** All slots; undefined where the machine has no swap. */
