@@ -64,10 +64,11 @@ export function countFrames(system: System): FrameCounts {
 
 /**
  * Free frames, with what the kernel keeps for next time: empty slabs and per-CPU lists are given
- * back first; waiting kernel stacks and the tables of the vmalloc range count as free.
+ * back first, and names of removed files; waiting kernel stacks and the tables of the vmalloc range count as free.
  */
 export function reclaimable(system: System): number {
   const { alloc, slab, vmalloc } = system.machine;
+  system.objects.pruneDentries(system.files);
   slab.shrinkAll();
   alloc.drainAll();
   return alloc.freePages + vmalloc.nrPages - vmalloc.stackPages + vmalloc.tablePages;

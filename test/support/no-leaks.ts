@@ -1,21 +1,11 @@
 import { expect } from 'vitest';
 import { OOM_KILL } from '../../kernel/stats.ts';
 import { NO_PFN } from '../../kernel/types.ts';
+import { reclaimable } from '../../tools/frames.ts';
 import { fsckSystem } from '../../userspace/fsck.ts';
 import type { System } from '../../userspace/index.ts';
 
-/**
- * Free frames of a machine, with what its per-CPU lists hold and what the kernel keeps for next
- * time: names of removed files, empty slabs, waiting stacks, tables of the vmalloc range.
- */
-export function freeFrames(system: System): number {
-  const { alloc, slab, vmalloc } = system.machine;
-  system.objects.pruneDentries(system.files);
-  slab.shrinkAll();
-  alloc.drainAll();
-  const waiting = vmalloc.nrPages - vmalloc.stackPages + vmalloc.tablePages;
-  return alloc.freePages + waiting;
-}
+export { reclaimable as freeFrames };
 
 /**
  * Ends what still runs, and expects the machine to be as it was: every frame free again that was
@@ -28,7 +18,7 @@ export function expectNoLeaks(system: System, freeBefore: number): void {
   fsckSystem(system);
   system.machine.alloc.check();
   const hugeZero = system.hugeZeroPfn === NO_PFN ? 0 : 512;
-  expect(freeFrames(system) + hugeZero).toBe(freeBefore);
+  expect(reclaimable(system) + hugeZero).toBe(freeBefore);
   expect(system.vmCommitted).toBe(0);
   expect([...system.machine.stat.node].every((n) => n >= 0)).toBe(true);
   expect(system.mms.size).toBe(0);

@@ -8,11 +8,11 @@ import type { FaultResult } from '../../kernel/ports.ts';
 import { NO_PFN, PAGE_SIZE, type VirtAddr } from '../../kernel/types.ts';
 import { access, gupWrite } from '../../userspace/access.ts';
 import { chargeCommit } from '../../userspace/commit.ts';
-import type { File, Inode, InodeKind } from '../../userspace/file.ts';
+import { File, type Inode, type InodeKind } from '../../userspace/file.ts';
 import { addFolio, addPage } from '../../userspace/add-page.ts';
 import { punchHole, readFile, truncateFile, writeFile } from '../../userspace/filemap.ts';
 import { readPages } from '../../userspace/readahead.ts';
-import { evictIfUnused, openFile } from '../../userspace/inode-refs.ts';
+import { evictIfUnused, newInode } from '../../userspace/inode-refs.ts';
 import { insertVma } from '../../userspace/merge.ts';
 import type { Limits } from '../../userspace/mm.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from '../../userspace/mman.ts';
@@ -156,15 +156,15 @@ export class Kernel {
   /** A file; one in memory is held until drop(), as by an open descriptor. */
   createInode(kind: InodeKind, path: string, size: number): Inode {
     if (kind === 'disk') return this.system.createFile(path, size);
-    const { inode } = this.system.createMemfd(path.replace(/^\/memfd:/, ''));
-    inode.size = size;
-    inode.path = path;
+    const inode = newInode(this.system, 'shmem', path, size);
     inode.unlinked = !path.startsWith('/dev/shm/');
     return inode;
   }
 
+  /** An open description; a recording does not say when the last reference to one goes, so these
+   * take nothing of the kernel's slab caches. */
   open(inode: Inode, readable: boolean, writable: boolean): File {
-    return openFile(this.system, inode, readable, writable);
+    return new File(inode, readable, writable);
   }
 
   /** Pages [first, end) are in the page cache. */
