@@ -111,7 +111,7 @@ describe('pagewalk', () => {
     expect(present.length).toBeGreaterThan(700);
     expect(large).toBeGreaterThan(10); // the kernel half: direct map and image
     expect(pagewalk('export', '--image', '/nosuch/x', 'vmcalls').code).toBe(2);
-    expect(pagewalk('export', 'vmcalls').err).toMatch(/--image FILE/);
+    expect(pagewalk('export', 'vmcalls').err).toMatch(/say what to write: --proc, --image/);
     remove();
   });
 
