@@ -12,21 +12,21 @@ export interface Cost {
   readonly source: string;
 }
 
-const MEASURED = 'measured by `pagewalk calibrate` on a server of 2024, Linux 6.18';
+const ESTIMATE = 'an estimate for a server of today; `pagewalk calibrate` measures a host';
 
 export const COSTS = {
-  tlb_miss: { ns: 8, what: 'an access that misses the TLB, tables cached', source: MEASURED },
+  tlb_miss: { ns: 8, what: 'an access that misses the TLB, tables cached', source: ESTIMATE },
   walk_memory: {
     ns: 90,
     what: 'an access that misses TLB and caches',
-    source: MEASURED,
+    source: ESTIMATE,
   },
-  fault_zeroed: { ns: 500, what: 'first write to new memory', source: MEASURED },
-  fault_zero_page: { ns: 300, what: 'first read of new memory', source: MEASURED },
-  fault_file: { ns: 400, what: 'a page of a cached file, one at a time', source: MEASURED },
-  fault_copied: { ns: 700, what: 'a write to a page that fork() shared', source: MEASURED },
-  system_call: { ns: 100, what: 'a system call that does nothing', source: MEASURED },
-  copy_page: { ns: 150, what: 'copying 4 KiB that are cached', source: MEASURED },
+  fault_zeroed: { ns: 500, what: 'first write to new memory', source: ESTIMATE },
+  fault_zero_page: { ns: 300, what: 'first read of new memory', source: ESTIMATE },
+  fault_file: { ns: 400, what: 'a page of a cached file, one at a time', source: ESTIMATE },
+  fault_copied: { ns: 700, what: 'a write to a page that fork() shared', source: ESTIMATE },
+  system_call: { ns: 100, what: 'a system call that does nothing', source: ESTIMATE },
+  copy_page: { ns: 150, what: 'copying 4 KiB that are cached', source: ESTIMATE },
   disk: {
     ns: 80000,
     what: 'reading 4 KiB from a disk or from swap',
@@ -41,7 +41,10 @@ export const defaultCosts: CostTable = Object.fromEntries(
   Object.entries(COSTS).map(([name, { ns }]) => [name, ns]),
 ) as Record<CostName, number>;
 
-/** Costs as `calibrate --save` wrote them; the usual ones without a file. @throws InputError where a name or number is none */
+/**
+ * Costs as `calibrate --save` wrote them; the usual ones without a file.
+ * @throws InputError where a name or number is none
+ */
 export function readCosts(path: string | undefined): CostTable {
   if (path === undefined) return defaultCosts;
   let found: unknown;

@@ -64,7 +64,8 @@ export function countFrames(system: System): FrameCounts {
 
 /**
  * Free frames, with what the kernel keeps for next time: empty slabs and per-CPU lists are given
- * back first, and names of removed files; waiting kernel stacks and the tables of the vmalloc range count as free.
+ * back first, and names of removed files; waiting kernel stacks and the tables of the vmalloc range
+ * count as free.
  */
 export function reclaimable(system: System): number {
   const { alloc, slab, vmalloc } = system.machine;
