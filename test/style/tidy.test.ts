@@ -18,6 +18,12 @@ const LONG: readonly string[] = ['runtime/go/gomap.ts'];
 const WIDE: readonly string[] = [];
 const GENERATED: readonly string[] = [];
 
+/** What may lie at the top of the repository. */
+const TOP: readonly string[] = [
+  ...['.ci', '.gitignore', 'README.md', 'package-lock.json', 'package.json', 'tsconfig.json'],
+  ...['kernel', 'userspace', 'runtime', 'tools', 'test'],
+];
+
 /** What is not to be published: notes to ourselves, and places on the machine of whoever wrote it. */
 const FORBIDDEN: readonly RegExp[] = [/\bTODO\b|\bFIXME\b|\bXXX\b/, /\/(home|Users)\/\w/];
 
@@ -72,6 +78,17 @@ describe('tidy', () => {
   test('finds the sources', () => {
     expect(files).toContain('kernel/types.ts');
     expect(files).toContain('tools/cli.ts');
+  });
+
+  test('nothing lies at the top that does not belong there', () => {
+    const all = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' });
+    const top = new Set(
+      all
+        .trim()
+        .split('\n')
+        .map((f) => f.split('/')[0]),
+    );
+    expect([...top].filter((name) => !TOP.includes(name))).toEqual([]);
   });
 
   test('every file is within the limits, begins with a comment, and says nothing forbidden', () => {
