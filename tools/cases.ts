@@ -1,6 +1,7 @@
 // The cases of a comparison: which runtime, which profile of it, with which settings.
 //
 //     case    go   go:GOGC=50   go:GOMEMLIMIT=64M,1.19   python   python:3.12   python:gc=freeze
+//            python:-S   (the interpreter as `python -I -S` starts it)
 
 import { InputError } from '../kernel/errors.ts';
 import { findGoProfile } from '../runtime/go/profile.ts';
@@ -8,6 +9,7 @@ import { type ProfileName, profiles } from '../runtime/python/profile.ts';
 import type { GoHeap } from '../runtime/workload/go-heap.ts';
 import type { PythonHeap } from '../runtime/workload/python-heap.ts';
 import { type GoCase, startGo, type Started, startPython } from '../runtime/workload/start.ts';
+import type { StartKind } from '../runtime/workload/python-start.ts';
 import type { System } from '../userspace/system.ts';
 
 /** A process that is about to run its program, on either runtime. */
@@ -21,17 +23,19 @@ export function startCase(system: System, text: string, seed = 0): StartedCase {
   if (runtime !== 'python')
     throw new InputError('', `--case ${text}: expected go or python, with :SETTING,… after it`);
   let version: ProfileName = '3.11';
+  let start: StartKind = 'site';
   let gc: 'disable' | 'freeze' | undefined;
   for (const s of settings) {
     if (s in profiles) version = s as ProfileName;
+    else if (s === '-S') start = 'bare';
     else if (s === 'gc=disable') gc = 'disable';
     else if (s === 'gc=freeze') gc = 'freeze';
     else {
-      const known = [...Object.keys(profiles), 'gc=disable', 'gc=freeze'].join(', ');
+      const known = [...Object.keys(profiles), '-S', 'gc=disable', 'gc=freeze'].join(', ');
       throw new InputError('', `--case ${text}: expected one of ${known}, found '${s}'`);
     }
   }
-  return startPython(system, version, { gc });
+  return startPython(system, version, { gc, start });
 }
 
 function goCase(text: string, settings: readonly string[]): GoCase {

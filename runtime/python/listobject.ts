@@ -155,6 +155,26 @@ export class Lists {
     this.core.decref(old);
   }
 
+  /**
+   * del list[from:to]: the items behind move down, the block is resized once, then the items taken
+   * out are dropped, last to first.
+   */
+  deleteRange(op: number, from: number, to: number): void {
+    const { core } = this;
+    const m = core.mem;
+    const n = this.length(op);
+    if (to <= from) return;
+    if (to - from === n) {
+      this.clear(op);
+      return;
+    }
+    const items = m.load64(op + 24);
+    const dropped = Array.from({ length: to - from }, (_, i) => this.item(op, from + i));
+    if (to < n) m.copy(items + 8 * from, items + 8 * to, 8 * (n - to));
+    this.resize(op, n - (to - from));
+    for (const item of dropped.reverse()) core.xdecref(item);
+  }
+
   /** Drops all items and their block. */
   clear(op: number): void {
     const { core } = this;

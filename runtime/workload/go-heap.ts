@@ -14,6 +14,7 @@ import { GoClosure, GoStream, GoTasks, GoTuple } from './go-tasks.ts';
 import { GoValues, isInPlace, isPointer, isValue } from './go-values.ts';
 import type {
   Builder,
+  ByteQueue,
   ClosureType,
   DequeType,
   Field,
@@ -22,6 +23,7 @@ import type {
   ListType,
   Local,
   MapType,
+  RecordOptions,
   RecordType,
   Ref,
   SetType,
@@ -51,7 +53,11 @@ export class GoHeap implements Heap, GoParts {
     this.tasks = new GoTasks(this);
   }
 
-  record<const F extends Readonly<Record<string, Kind>>>(name: string, kinds: F): RecordType<F> {
+  record<const F extends Readonly<Record<string, Kind>>>(
+    name: string,
+    kinds: F,
+    _options?: RecordOptions,
+  ): RecordType<F> {
     const names = Object.keys(kinds);
     const { bytes, offsets } = structOf(Object.values(kinds));
     const type = this.values.typeOf(name, Object.values(kinds));
@@ -116,6 +122,19 @@ export class GoHeap implements Heap, GoParts {
   }
   stream(of: Kind, room: number): StreamType {
     return new GoStream(this.tasks, of, room);
+  }
+
+  method(self: Ref): Ref {
+    return this.closure({ self: 'ref' }).make(self);
+  }
+  boxed(kind: Kind, value: number): Ref {
+    return isPointer(kind) ? value : this.record('any', { value: kind }).make(value);
+  }
+  unboxed(kind: Kind, ref: Ref): number {
+    return isPointer(kind) ? ref : this.field('value', kind, 0).get(ref);
+  }
+  imports(): void {
+    // Linked into the program.
   }
 
   local(kind: Kind, value = 0): Local {
@@ -213,6 +232,19 @@ export class GoHeap implements Heap, GoParts {
 
   bytes(length: number): Ref {
     return this.buffer(length);
+  }
+  byteQueue(): ByteQueue {
+    const bytes = new GoList(this, 'byte');
+    const list = bytes.make();
+    return {
+      length: () => bytes.length(list),
+      write: (count) => {
+        bytes.more(list, count);
+      },
+      drop: (count) => {
+        bytes.removeRange(list, 0, count);
+      },
+    };
   }
   byteAt(bytes: Ref, i: number): number {
     this.clock.run(ACCESS_NS);

@@ -214,6 +214,15 @@ export class GoList implements ListType, DequeType {
     this.parts.go.mem.store64(list + 8, n - 1);
   }
 
+  removeRange(list: Ref, from: number, to: number): void {
+    const n = this.length(list);
+    const { mem } = this.parts.go;
+    this.moveItems(this.at(list, from), this.at(list, to), n - to);
+    // slices.Delete() clears what is behind the new end, for the collector's sake.
+    for (let i = n - (to - from); i < n; i++) this.parts.values.copy(this.of, this.at(list, i), 0);
+    mem.store64(list + 8, n - (to - from));
+  }
+
   /** Items to another place, which may overlap, with the write barrier where they have pointers. */
   private moveItems(to: number, from: number, items: number): void {
     const { go, values, clock } = this.parts;

@@ -49,13 +49,15 @@ export class GoStrings {
   make(text: string): Ref {
     if (text === '') return this.header(0, 0);
     const { clock, go } = this.parts;
-    clock.run(ALLOC_NS + text.length * BYTE_NS * 4);
-    const at = go.new(text.length, NO_POINTERS);
-    const ref = this.header(at, text.length);
-    this.write(at, text);
+    const raw = toUtf8(text);
+    clock.run(ALLOC_NS + raw.length * BYTE_NS * 4);
+    const at = go.new(raw.length, NO_POINTERS);
+    const ref = this.header(at, raw.length);
+    this.write(at, raw);
     return ref;
   }
 
+  /** Writes bytes, a character each. */
   write(at: number, text: string): void {
     const { mem } = this.parts.go;
     for (let i = 0; i < text.length;) {
@@ -68,7 +70,7 @@ export class GoStrings {
 
   text(s: Ref): string {
     const { mem } = this.parts.go;
-    return readText(mem, mem.load64(s), mem.load64(s + 8));
+    return fromUtf8(readText(mem, mem.load64(s), mem.load64(s + 8)));
   }
 
   concat(a: Ref, b: Ref): Ref {
@@ -137,7 +139,7 @@ export class GoBuilder implements Builder {
   }
 
   write(s: Ref): void {
-    const text = this.strings.text(s);
+    const text = toUtf8(this.strings.text(s));
     if (text !== '') this.strings.write(this.bytes.more(this.list, text.length), text);
   }
 
@@ -145,6 +147,21 @@ export class GoBuilder implements Builder {
     const length = this.bytes.length(this.list);
     return this.strings.header(this.bytes.arrayOf(this.list), length);
   }
+}
+
+const BEYOND_ASCII = /[^\0-\x7f]/;
+
+/** The bytes of a text in UTF-8, a character each. */
+function toUtf8(text: string): string {
+  if (!BEYOND_ASCII.test(text)) return text;
+  return encodeURIComponent(text).replace(/%(..)/g, (_, hex: string) =>
+    String.fromCharCode(parseInt(hex, 16)),
+  );
+}
+function fromUtf8(bytes: string): string {
+  if (!BEYOND_ASCII.test(bytes)) return bytes;
+  const hex = (c: string): string => `%${c.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  return decodeURIComponent(bytes.replace(/[^\0-\x7f]|%/g, hex));
 }
 
 /** `length` bytes as Latin-1 text. */

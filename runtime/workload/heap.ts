@@ -94,6 +94,8 @@ export interface ListType {
   /** Puts an item before index i; takes the item at i out. */
   insert(list: Ref, i: number, value: number): void;
   remove(list: Ref, i: number): void;
+  /** Takes the items from..to-1 out: slices.Delete(), del list[from:to]. */
+  removeRange(list: Ref, from: number, to: number): void;
   /**
    * Sorts in place, equal items in their order: sort.SliceStable, list.sort(key=).
    * @param key what a Python programmer would give as the key: a number or a text.
@@ -161,6 +163,21 @@ export interface StreamType {
   each(stream: Ref, turn: (value: number) => void): void;
 }
 
+/** Bytes that are added at the end and dropped at the front: a []byte, a bytearray. */
+export interface ByteQueue {
+  length(): number;
+  /** Adds `count` bytes. */
+  write(count: number): void;
+  /** Drops the first `count`. */
+  drop(count: number): void;
+}
+
+/** How records of a type are laid out, where a language has a choice. */
+export interface RecordOptions {
+  /** Python: __slots__, and no dict. */
+  readonly slots?: boolean;
+}
+
 /** Pieces of text that become one string. */
 export interface Builder {
   write(s: Ref): void;
@@ -178,7 +195,11 @@ export interface Heap {
   readonly runtime: 'go' | 'python';
   /** Lines that print() was given. */
   readonly printed: string[];
-  record<const F extends Readonly<Record<string, Kind>>>(name: string, fields: F): RecordType<F>;
+  record<const F extends Readonly<Record<string, Kind>>>(
+    name: string,
+    fields: F,
+    options?: RecordOptions,
+  ): RecordType<F>;
   list(of: Kind): ListType;
   map(key: Kind, of: Kind): MapType;
   tuple(...kinds: Kind[]): TupleType;
@@ -191,6 +212,12 @@ export interface Heap {
   ): ClosureType<F>;
   /** @param room values that a channel holds; a generator makes one at a time. */
   stream(of: Kind, room: number): StreamType;
+  /** A bound method of `self` as a value: `self.method`. */
+  method(self: Ref): Ref;
+  /** A value of any kind where an `any` is wanted: an interface's data, an object. */
+  boxed(kind: Kind, value: number): Ref;
+  /** The value in what boxed() made. */
+  unboxed(kind: Kind, ref: Ref): number;
   /** A variable of the function that runs. */
   local(kind: Kind, value?: number): Local;
 
@@ -217,7 +244,7 @@ export interface Heap {
   words(type: ListType, text: Ref): Ref;
   /** The parts of a text between separators: strings.Split, str.split(sep). */
   split(type: ListType, text: Ref, separator: string): Ref;
-  /** A new string that says `text`: the result of any function on strings, ASCII. */
+  /** A new string that says `text`: the result of any function on strings. */
   computed(text: string): Ref;
   builder(): Builder;
   size(s: Ref): number;
@@ -229,9 +256,12 @@ export interface Heap {
   fill(buffer: Ref, from: number, to: number, byte: number): void;
   /** A byte array of zeros, and its bytes. */
   bytes(length: number): Ref;
+  byteQueue(): ByteQueue;
   byteAt(bytes: Ref, i: number): number;
   setByte(bytes: Ref, i: number, value: number): void;
 
+  /** `import name` of the standard library, when it runs: a Go program has it linked. */
+  imports(name: string): void;
   /** Prints a line. */
   print(text: string): void;
   /** A comment of the recorded programs that a variant acts on: `gc.freeze` at "built". */
@@ -254,6 +284,15 @@ export function newRandom(seed = 1): (n: number) => number {
   let state = seed;
   return (n) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state >>> 8) % n;
+  };
+}
+
+/** The generator of the programs whose allocator calls were recorded: 31 bits. */
+export function newRandom31(seed: number): (n: number) => number {
+  let state = seed;
+  return (n) => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
     return (state >>> 8) % n;
   };
 }

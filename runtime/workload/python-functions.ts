@@ -30,9 +30,22 @@ export class PythonFunctions {
   private readonly heap: PythonHeap;
   private function: PyClass | undefined;
   private cell: PyClass | undefined;
+  private methodFunction = 0;
 
   constructor(heap: PythonHeap) {
     this.heap = heap;
+  }
+
+  /** self.method: an object of 64 bytes that holds `self` and the class's function. */
+  method(self: Ref): Ref {
+    const { heap } = this;
+    const { functions, scalars } = heap.py;
+    heap.clock.allocate();
+    if (this.methodFunction === 0) {
+      const code = functions.makeCode({ locals: 2, stack: 4, instructions: 64 });
+      this.methodFunction = functions.make(code, scalars.none, heap.literal('method'));
+    }
+    return heap.hold(functions.makeMethod(this.methodFunction, self));
   }
 
   closure(captured: Readonly<Record<string, Kind>>): ClosureType {

@@ -10,6 +10,7 @@ import { Deques } from '../python/dequeobject.ts';
 import type { PythonRuntime } from '../python/runtime.ts';
 import {
   type Builder,
+  type ByteQueue,
   type ClosureType,
   type DequeType,
   type Field,
@@ -20,6 +21,7 @@ import {
   type ListType,
   type Local,
   type MapType,
+  type RecordOptions,
   type RecordType,
   type Ref,
   type SetType,
@@ -32,6 +34,7 @@ import { PythonDeque, PythonSet, PythonTuple } from './python-containers.ts';
 import { type PythonFrame, PythonFrames } from './python-frames.ts';
 import { PythonFunctions, PythonGenerators } from './python-functions.ts';
 import { PythonList } from './python-list.ts';
+import { importModule } from './python-start.ts';
 
 /** Which variants of a run act at a mark of the program. */
 export interface PythonOptions {
@@ -50,6 +53,7 @@ export class PythonHeap implements Heap {
   private readonly functions: PythonFunctions;
   private readonly generators: PythonGenerators;
   private readonly literals = new Map<string, Ref>();
+  private readonly imported = new Set<string>();
 
   constructor(py: PythonRuntime, options: PythonOptions = {}) {
     this.py = py;
@@ -148,9 +152,14 @@ export class PythonHeap implements Heap {
 
   // types --------------------------------------------------------------------------------------
 
-  record<const F extends Readonly<Record<string, Kind>>>(name: string, kinds: F): RecordType<F> {
+  record<const F extends Readonly<Record<string, Kind>>>(
+    name: string,
+    kinds: F,
+    options: RecordOptions = {},
+  ): RecordType<F> {
     const { instances } = this.py;
-    const cls = instances.makeClass({ name, slots: null, weakref: true, finalizer: null });
+    const slots = options.slots === true ? Object.keys(kinds) : null;
+    const cls = instances.makeClass({ name, slots, weakref: slots === null, finalizer: null });
     const fields = Object.entries(kinds).map(([n, kind]) => this.field(n, kind));
     const make = (...given: number[]): Ref => {
       this.clock.allocate();
@@ -200,10 +209,26 @@ export class PythonHeap implements Heap {
     return this.generators.stream(of);
   }
 
+  method(self: Ref): Ref {
+    return this.functions.method(self);
+  }
+  boxed(kind: Kind, value: number): Ref {
+    return this.hold(this.box(kind, value));
+  }
+  unboxed(kind: Kind, ref: Ref): number {
+    return this.unbox(kind, ref);
+  }
+
+  imports(name: string): void {
+    if (this.imported.has(name)) return;
+    this.imported.add(name);
+    importModule(this.py, name);
+  }
+
   // strings ------------------------------------------------------------------------------------
 
   /** A constant of the program, which lives for ever. */
-  private literal(text: string): Ref {
+  literal(text: string): Ref {
     let op = this.literals.get(text);
     if (op === undefined) {
       op = this.py.scalars.str(text);
@@ -288,6 +313,20 @@ export class PythonHeap implements Heap {
   bytes(length: number): Ref {
     this.clock.allocate();
     return this.hold(this.byteArrays.make(length));
+  }
+  byteQueue(): ByteQueue {
+    const { byteArrays } = this;
+    const op = this.bytes(0);
+    const length = (): number => byteArrays.length(op);
+    return {
+      length,
+      write: (count) => {
+        byteArrays.resize(op, length() + count);
+      },
+      drop: (count) => {
+        byteArrays.dropFront(op, count);
+      },
+    };
   }
   byteAt(bytes: Ref, i: number): number {
     this.clock.access();

@@ -106,6 +106,11 @@ export class PythonList implements ListType {
     this.heap.py.lists.deleteItem(list, i);
   }
 
+  removeRange(list: Ref, from: number, to: number): void {
+    this.heap.clock.access();
+    this.heap.py.lists.deleteRange(list, from, to);
+  }
+
   /**
    * list.sort(key=…): an array of the keys, and room for the smaller of two runs that are merged,
    * keys and items, which grows as runs do. Keys are taken for objects that exist already.

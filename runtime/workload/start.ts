@@ -13,9 +13,9 @@ import type { ProfileName } from '../python/profile.ts';
 import { PythonRuntime } from '../python/runtime.ts';
 import { GoHeap } from './go-heap.ts';
 import { startGoProgram } from './go-start.ts';
-import { goImage, loadImage, pythonImage } from './image.ts';
+import { barePythonImage, goImage, loadImage, pythonImage } from './image.ts';
 import { PythonHeap, type PythonOptions } from './python-heap.ts';
-import { startInterpreter } from './python-start.ts';
+import { startInterpreter, type StartKind } from './python-start.ts';
 
 export interface GoCase {
   readonly profile?: GoProfile;
@@ -54,16 +54,17 @@ export function startGo(system: System, options: GoCase = {}): Started<GoHeap> {
 export function startPython(
   system: System,
   version: ProfileName = '3.11',
-  options: PythonOptions = {},
+  options: PythonOptions & { readonly start?: StartKind } = {},
 ): Started<PythonHeap> {
   const task = newProcess(system, 'python', pythonImage.brk);
   const memory = new ProcessMemory(system, task);
   const py = new PythonRuntime(memory, version);
-  startInterpreter(py);
+  const { start = 'site' } = options;
+  startInterpreter(py, start);
   const { base, end } = py.data;
   let held = 0;
   for (let at = base; at < end; at += PAGE_SIZE) if (isPresent(task.mm, at)) held++;
-  loadImage(task, pythonImage, held);
+  loadImage(task, start === 'site' ? pythonImage : barePythonImage, held);
   return { heap: new PythonHeap(py, options), task, memory };
 }
 

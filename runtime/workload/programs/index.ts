@@ -4,13 +4,17 @@ import type { Program } from '../heap.ts';
 import { binaryTrees } from './binary-trees.ts';
 import { bufferChurn } from './buffer-churn.ts';
 import { graphs } from './graphs.ts';
+import { growingTrees } from './growing-trees.ts';
 import { hello } from './hello.ts';
 import { intList } from './int-list.ts';
 import { intMap } from './int-map.ts';
 import { linkedList } from './linked-list.ts';
+import { jsonRoundTrip } from './json-round-trip.ts';
 import { lruCache } from './lru-cache.ts';
 import { matrix } from './matrix.ts';
 import { pipeline } from './pipeline.ts';
+import { simulation } from './simulation.ts';
+import { stringBuilding } from './string-building.ts';
 import { strings } from './strings.ts';
 import { structs } from './structs.ts';
 import { closures } from './closures.ts';
@@ -41,4 +45,8 @@ export const programs: Readonly<Record<string, Program>> = {
   sort_records: sortRecords,
   walk,
   word_count: wordCount,
+  growing_trees: growingTrees,
+  json_round_trip: jsonRoundTrip,
+  simulation,
+  string_building: stringBuilding,
 };
