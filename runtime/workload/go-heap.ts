@@ -23,7 +23,6 @@ import type {
   ListType,
   Local,
   MapType,
-  RecordOptions,
   RecordType,
   Ref,
   SetType,
@@ -53,11 +52,7 @@ export class GoHeap implements Heap, GoParts {
     this.tasks = new GoTasks(this);
   }
 
-  record<const F extends Readonly<Record<string, Kind>>>(
-    name: string,
-    kinds: F,
-    _options?: RecordOptions,
-  ): RecordType<F> {
+  record<const F extends Readonly<Record<string, Kind>>>(name: string, kinds: F): RecordType<F> {
     const names = Object.keys(kinds);
     const { bytes, offsets } = structOf(Object.values(kinds));
     const type = this.values.typeOf(name, Object.values(kinds));

@@ -100,8 +100,9 @@ export function startInterpreter(py: PythonRuntime, kind: StartKind = 'site'): v
 
 /** What `import name` leaves behind, the first time; modules not in the table leave nothing. */
 export function importModule(py: PythonRuntime, name: string): void {
+  if (!(name in modules)) return;
   const contents = modules[name];
-  if (contents !== undefined) add(py, contents, contents.containers);
+  add(py, contents, contents.containers);
 }
 
 /** @param maxLists of the containers; the others are tuples. */

@@ -138,7 +138,7 @@ class Forms {
     return list;
   }
 
-  private map(value: { [name: string]: Json }, names: NameOf): Ref {
+  private map(value: Record<string, Json>, names: NameOf): Ref {
     const { heap } = this;
     const map = this.object.make();
     for (const [name, item] of Object.entries(value)) {
@@ -250,7 +250,8 @@ class Encoder {
       if (kind === 'bool') this.constant(value === 0 ? 'false' : 'true');
       else if (kind === 'string') this.made(`"${heap.text(value)}"`);
       else if (kind === 'int') this.made(String(value));
-      else if (kind === 'float') this.made(`${String(value)}${Number.isInteger(value) ? '.0' : ''}`);
+      else if (kind === 'float')
+        this.made(`${String(value)}${Number.isInteger(value) ? '.0' : ''}`);
       else this.array(name, value, level);
     });
   }

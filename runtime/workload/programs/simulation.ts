@@ -130,11 +130,16 @@ export function simulation(h: Heap, scale: number): undefined {
         counter.fields.busy.set(c, 0);
         const items = customer.fields.items.get(who);
         const n = numbers.length(items);
-        const bought = visits[n].make(...Array.from({ length: n }, (_, i) => numbers.get(items, i)));
+        const bought = visits[n].make(
+          ...Array.from({ length: n }, (_, i) => numbers.get(items, i)),
+        );
         const stay = Math.round((now.get() - customer.fields.arrived.get(who)) * 1000) / 1000;
         const isGo = h.runtime === 'go';
         // In Go the log keeps a pointer to what was bought: the list itself.
-        log.push(finished, finishedVisit.make(customer.fields.number.get(who), stay, isGo ? 0 : bought));
+        log.push(
+          finished,
+          finishedVisit.make(customer.fields.number.get(who), stay, isGo ? 0 : bought),
+        );
         if (log.length(finished) > 6000) log.removeRange(finished, 0, 2500);
         if (refs.length(counter.fields.queue.get(c)) > 0) start(c);
       });

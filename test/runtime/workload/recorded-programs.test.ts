@@ -19,13 +19,7 @@ interface Recorded {
 
 const recorded: Readonly<Record<string, Recorded>> = {
   growing_trees: {
-    output: [
-      'stretch 65535',
-      '4 4096 126976',
-      '8 256 130816',
-      '12 16 131056',
-      'long lived 32767',
-    ],
+    output: ['stretch 65535', '4 4096 126976', '8 256 130816', '12 16 131056', 'long lived 32767'],
     peakKib: [11484, 11696],
     blocks: 8183,
     collections: [295, 26, 2],
