@@ -7,6 +7,7 @@ import { transfer } from 'comlink';
 import { inspect, type InspectionArgs, type InspectionName } from '../inspect/index.ts';
 import type { InspectionResult } from '../inspect/index.ts';
 import { openSession, openWorkload } from '../session/open.ts';
+import type { Detail } from '../session/probes.ts';
 import type { BreakPoint, Session } from '../session/session.ts';
 import { whyFault } from '../session/why-fault.ts';
 import { whyFrame } from '../session/why-frame.ts';
@@ -33,6 +34,8 @@ export interface Status {
   readonly outcome: string;
   readonly next: string;
   readonly line: number;
+  /** Details of the next step that have happened; 0 between two steps. */
+  readonly inside: number;
   readonly processes: readonly ProcessStatus[];
   /** Counts the states that were shown: snapshots of an older one are stale. */
   readonly version: number;
@@ -44,6 +47,8 @@ export type Move =
   | { readonly to: number }
   | { readonly by: number }
   | { readonly until: BreakPoint }
+  /** Within a step: so many details on, or back. */
+  | { readonly details: number }
   | 'fault'
   | 'end';
 
@@ -84,6 +89,7 @@ export class Engine {
     if (move === 'fault') met = s.toNextFault();
     else if (move === 'end') s.run();
     else if ('to' in move) s.seek(move.to);
+    else if ('details' in move) met = moveWithin(s, move.details);
     else if ('until' in move) met = s.runUntil(move.until);
     else if (move.by === 1) met = s.step();
     else s.seek(Math.max(0, s.position + move.by));
@@ -133,6 +139,12 @@ export class Engine {
       .map((e) => ({ step: e.step, name: e.name, args: e.args }));
   }
 
+  /** What happens in the next step, up to `most`. */
+  details(most: number): Detail[] {
+    const s = this.opened();
+    return s.done && s.inside === 0 ? [] : s.details(s.position).slice(0, most);
+  }
+
   private status(met = true, s = this.opened()): Status {
     return {
       name: s.name,
@@ -144,6 +156,7 @@ export class Engine {
       outcome: s.position === 0 ? '' : s.outcome(s.position - 1),
       next: s.done ? '' : s.label(s.position),
       line: s.position === 0 ? 0 : s.lineOf(s.position - 1),
+      inside: s.inside,
       processes: s.processes.map((p) => ({
         pid: p.task.pid,
         name: p.name,
@@ -164,6 +177,17 @@ export interface EventText {
   readonly step: number;
   readonly name: string;
   readonly args: Readonly<Record<string, number>>;
+}
+
+/** One or more details on, or back; back from between two steps leads to the end of the last. */
+function moveWithin(s: Session, by: number): boolean {
+  const to = s.inside + by;
+  if (to >= 0) return s.enter(to);
+  if (s.position === 0) return false;
+  const before = s.position - 1;
+  const last = s.details(before).length;
+  s.seek(before);
+  return s.enter(Math.max(0, last + to + 1));
 }
 
 async function opened(source: Source, at?: number): Promise<Session> {

@@ -5,6 +5,7 @@ import { PAGE_SIZE } from '../../kernel/types.ts';
 import { TRACEPOINTS } from '../../kernel/trace.ts';
 import { hex, pageDown } from '../../kernel/types.ts';
 import type { System } from '../../userspace/system.ts';
+import type { Detail } from '../session/probes.ts';
 import { pageState } from '../session/page-state.ts';
 import { whyFault } from '../session/why-fault.ts';
 import { whyFrame } from '../session/why-frame.ts';
@@ -64,6 +65,43 @@ const back: Word = {
     return position(prompt);
   },
 };
+
+const inside: Word = {
+  name: 'inside',
+  usage: 'inside [N | back | -l]',
+  what: 'goes into the next step, one detail (or N) on: an entry read, a list move; -l lists them',
+  examples: ['inside', 'inside 10', 'inside back', 'inside -l'],
+  completions: () => ['back', '-l'],
+  run: (prompt, [n]) => {
+    const { session } = prompt;
+    if (session.done) return ['the end: no step is left to go into'];
+    if (n === '-l') {
+      const found = session.details(session.position);
+      if (found.length === 0) return ['nothing is seen to happen in the next step'];
+      return found.map((d, i) => `${i < session.inside ? '  ' : '> '}${detailLine(i, d)}`);
+    }
+    const step = session.position;
+    const wanted = n === 'back' ? session.inside - 1 : session.inside + countArg(n, 1);
+    session.enter(Math.max(0, wanted));
+    if (session.inside === 0) return position(prompt);
+    const seen = session.details(step);
+    const last = seen[session.inside - 1];
+    return [
+      `within step ${step + 1}: ${session.label(step)}`,
+      ...(last === undefined ? [] : [detailLine(session.inside - 1, last, seen.length)]),
+    ];
+  },
+};
+
+/** A detail on a line: its number, what it is, its figures. */
+function detailLine(i: number, { name, args }: Detail, of?: number): string {
+  const parts = Object.entries(args).map(([field, value]) => {
+    const isFrame = ['pfn', 'table', 'address', 'from', 'to'].includes(field);
+    return `${field}=${typeof value === 'number' && isFrame ? hex(value) : value}`;
+  });
+  const number = of === undefined ? String(i + 1).padStart(6) : `${i + 1} of ${of}`;
+  return `${number}  ${name}(${parts.join(' ')})`;
+}
 
 const next: Word = {
   name: 'next',
@@ -238,6 +276,7 @@ const hash: Word = {
 export const TIME_WORDS: readonly Word[] = [
   step,
   back,
+  inside,
   next,
   goto,
   list,

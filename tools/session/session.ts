@@ -5,6 +5,9 @@
 //
 // Going forward runs steps; going back starts the source anew and runs up to there, since a source
 // makes the same run each time. The logs grow with the furthest position reached and stay.
+//
+// Within a step there are details (probes.ts): enter() holds the machine in the middle of it, after
+// so many of them. Such a machine goes no further: what comes next starts the source anew.
 // Isomorphic: it runs in Node and in a page's worker.
 
 import type { Subscriber } from '../../kernel/trace.ts';
@@ -12,7 +15,9 @@ import { page_fault_kernel, page_fault_user, TRACEPOINTS } from '../../kernel/tr
 import type { System } from '../../userspace/system.ts';
 import { CounterLog, EventLog } from './events.ts';
 import { hashSystem } from './hash.ts';
-import type { Driver, SessionKind, SessionProcess, Source } from './source.ts';
+import { type Detail, Probes } from './probes.ts';
+import { type Driver, Held, type SessionKind, type SessionProcess } from './source.ts';
+import type { Source } from './source.ts';
 
 /** Where a run is to stop: after the step in which such an event happens. */
 export interface BreakPoint {
@@ -32,6 +37,9 @@ export interface Watch {
 
 type EventTest = (point: number, args: readonly number[]) => boolean;
 
+/** Details of one step that are told at most. */
+const MOST_DETAILS = 20_000;
+
 const NEXT_FAULT = new Set([page_fault_user, page_fault_kernel]);
 
 export class Session {
@@ -40,6 +48,9 @@ export class Session {
   private readonly source: Source;
   private driver: Driver;
   private at = 0;
+  private within = 0;
+  /** What happens in the step that is entered, or was asked for last. */
+  private seen: { readonly step: number; readonly details: readonly Detail[] } | undefined;
   /** The furthest position reached: the logs know what happened up to there. */
   private furthest = 0;
   private readonly outcomes: string[] = [];
@@ -68,6 +79,10 @@ export class Session {
   /** Steps done. */
   get position(): number {
     return this.at;
+  }
+  /** Details of the next step that have happened; 0 between two steps. */
+  get inside(): number {
+    return this.within;
   }
   /** Steps in all, as far as that is known. */
   get length(): number {
@@ -106,6 +121,10 @@ export class Session {
 
   /** Runs one step. @returns false at the end */
   step(): boolean {
+    if (this.within > 0) {
+      this.seek(this.at + 1);
+      return true;
+    }
     const { driver } = this;
     if (driver.done) return false;
     if (driver.seek !== undefined) {
@@ -118,8 +137,12 @@ export class Session {
     return true;
   }
 
-  /** Undoes one step. @returns false at the start */
+  /** Undoes one step, or what was done of it. @returns false at the start */
   back(): boolean {
+    if (this.within > 0) {
+      this.seek(this.at);
+      return true;
+    }
     if (this.at === 0) return false;
     this.seek(this.at - 1);
     return true;
@@ -129,11 +152,52 @@ export class Session {
   seek(position: number): void {
     const wanted = Math.max(0, Math.floor(position));
     if (this.driver.seek !== undefined) {
-      if (wanted !== this.at) this.runTo(this.driver, wanted);
+      if (wanted !== this.at || this.within > 0) this.runTo(this.driver, wanted);
       return;
     }
-    if (wanted < this.at) this.driver = this.begin();
+    if (wanted < this.at || this.within > 0) this.driver = this.begin();
     while (this.at < wanted && this.step());
+  }
+
+  /**
+   * What happens in a step (from 0), in order, as closely as probes see it; MOST_DETAILS at most.
+   * The session itself stays where it is.
+   */
+  details(step: number): readonly Detail[] {
+    if (this.seen?.step === step) return this.seen.details;
+    const details: Detail[] = [];
+    const again = new Session(this.source);
+    again.hold(step, (detail) => {
+      details.push(detail);
+      return details.length >= MOST_DETAILS;
+    });
+    this.seen = { step, details };
+    return details;
+  }
+
+  /**
+   * Goes into the next step, to where `count` of its details have happened; where there are fewer,
+   * to its end. @returns false where no step is left
+   */
+  enter(count: number): boolean {
+    const step = this.at;
+    if (count <= 0) {
+      this.seek(step);
+      return true;
+    }
+    if (this.furthest <= step) {
+      // once to its end: the logs know what they tell of
+      if (!this.step()) return false;
+      this.seek(step);
+    }
+    if (count > this.details(step).length) {
+      this.seek(step + 1);
+      return true;
+    }
+    let told = 0;
+    this.hold(step, () => ++told === count);
+    this.within = count;
+    return true;
   }
 
   /** Goes to the end. */
@@ -226,19 +290,48 @@ export class Session {
     return found;
   }
 
+  /** Goes through a step with probes on, until `heard` says that it is enough, and stays there. */
+  private hold(step: number, heard: (detail: Detail) => boolean): void {
+    let probes: Probes | undefined;
+    const put = (): void => {
+      probes = new Probes(this.system, (detail) => {
+        if (heard(detail)) throw new Held('within a step');
+      });
+    };
+    const { driver } = this;
+    try {
+      if (driver.seek === undefined) {
+        this.seek(step);
+        put();
+        if (!this.driver.done) this.driver.step();
+      } else this.runTo(driver, step + 1, (at) => at === step && put());
+    } catch (e) {
+      if (!(e instanceof Held)) throw e;
+    } finally {
+      probes?.remove();
+    }
+    this.at = step;
+  }
+
   private begin(): Driver {
-    this.at = 0;
+    this.at = this.within = 0;
     const driver = this.source.start();
     driver.system.machine.trace.subscribe(this.heard);
     return driver;
   }
 
   /** Moves a driver that cannot be held between two steps. */
-  private runTo(driver: Driver, position: number): void {
-    this.at = 0;
+  private runTo(driver: Driver, position: number, reached?: (position: number) => void): void {
+    this.at = this.within = 0;
     driver.seek?.(position, {
-      started: (system) => system.machine.trace.subscribe(this.heard),
-      stepped: () => this.stepped(),
+      started: (system) => {
+        system.machine.trace.subscribe(this.heard);
+        reached?.(0);
+      },
+      stepped: () => {
+        this.stepped();
+        reached?.(this.at);
+      },
     });
   }
 

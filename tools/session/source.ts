@@ -42,6 +42,11 @@ export interface Driver {
   seek?(position: number, watch: SeekWatch): void;
 }
 
+/** Thrown through a run that is to be left where it stands: nothing on its way minds. */
+export class Held extends Error {
+  override readonly name = 'Held';
+}
+
 /** Told on the way of a seek(). */
 export interface SeekWatch {
   /** The machine was made; nothing ran yet. */

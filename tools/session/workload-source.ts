@@ -9,14 +9,10 @@ import { KernelBug } from '../../kernel/errors.ts';
 import { type Program, runProgram } from '../../runtime/workload/heap.ts';
 import { System } from '../../userspace/system.ts';
 import { startCase, type StartedCase } from '../cases.ts';
-import type { Driver, SeekWatch, SessionHeap, SessionProcess, Source } from './source.ts';
+import { type Driver, Held, type SeekWatch } from './source.ts';
+import type { SessionHeap, SessionProcess, Source } from './source.ts';
 
 const DEFAULT_RAM = 2 ** 30;
-
-/** The program is to be left where it stands. */
-class Held extends Error {
-  override readonly name = 'Held';
-}
 
 const NOBODY: SeekWatch = { started: () => undefined, stepped: () => undefined };
 

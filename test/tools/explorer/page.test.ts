@@ -153,6 +153,28 @@ test('time goes forward and back to the same state', async () => {
   await expect.poll(position).toBe(0);
 });
 
+test('within a step: detail by detail, back, and on', async () => {
+  await visit('#open=example:fork-parent-writes-first.scn&at=3&view=events');
+  const where = async (): Promise<string> =>
+    ((await page.textContent('[data-testid="position"]')) ?? '').split('/')[0]?.trim() ?? '';
+  const before = await hash();
+  await page.keyboard.press(']');
+  await expect.poll(where).toBe('3 + 1');
+  await page.waitForSelector('.within-list [aria-current="step"]');
+  await page.keyboard.press(']');
+  await expect.poll(where).toBe('3 + 2');
+  await idle();
+  expect(await problems()).toEqual([]);
+  await page.keyboard.press('[');
+  await page.keyboard.press('[');
+  await expect.poll(where).toBe('3');
+  await idle();
+  expect(await hash()).toBe(before);
+  await page.keyboard.press(']');
+  await page.keyboard.press('.');
+  await expect.poll(where).toBe('4');
+});
+
 test('why: causes are told, and lead to their step and to what they are about', async () => {
   await visit('#open=example:fork-parent-writes-first.scn&at=6&view=memory');
   await page.click('[data-testid="why-frame"]');

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import seedrandom from 'seedrandom';
 import { describe, expect, test } from 'vitest';
 import { fsckSystem } from '../../../userspace/fsck.ts';
 import { fsckKernel } from '../../../kernel/fsck.ts';
@@ -104,6 +105,77 @@ describe.each(SOURCES)('session of %s', (_name, open) => {
     expect(events.some((e) => e.name === 'mm_page_alloc')).toBe(true);
     expect(session.events.count).toBeGreaterThan(before);
   });
+});
+
+test.each(SOURCES)(
+  'within a step of %s: held after each detail, then on to the same end',
+  async (_name, open) => {
+    const session = await open();
+    const { length } = await ran(open);
+    const random = seedrandom.alea('within');
+    for (let n = 0; n < 4; n++) {
+      const step = Math.floor(random() * length);
+      session.seek(step + 1);
+      const after = session.hash();
+      session.seek(step);
+      const before = session.hash();
+      const events = session.events.count;
+      const { length: details } = session.details(step);
+      expect(session.hash()).toBe(before);
+      const count = Math.floor(random() * (details + 1));
+      expect(session.enter(count)).toBe(true);
+      expect([session.position, session.inside]).toEqual([step, count]);
+      fsckKernel(session.system.machine);
+      if (details > 0) {
+        session.enter(details);
+        expect(session.inside).toBe(details);
+        expect(session.back()).toBe(true);
+        expect(session.hash()).toBe(before);
+        session.enter(details);
+      }
+      expect(session.step()).toBe(true);
+      expect(session.hash()).toBe(after);
+      expect([session.position, session.inside, session.events.count]).toEqual([
+        step + 1,
+        0,
+        events,
+      ]);
+    }
+  },
+);
+
+async function ran(open: () => Promise<Session>): Promise<Session> {
+  const session = await open();
+  session.run();
+  return session;
+}
+
+test('a first store is seen entry by entry and move by move', async () => {
+  const text =
+    'a = mmap(NULL, 8K, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\nstore(a)\n';
+  const session = await openSession('two.scn', new TextEncoder().encode(text));
+  const details = session.details(1);
+  const names = details.map((d) => d.name);
+  const fault = names.indexOf('page_fault_user');
+  const levels = details.slice(0, fault).map((d) => d.args['level']);
+  expect(levels).toEqual(['PGD', 'PUD', 'PMD', 'PTE'].slice(0, levels.length));
+  expect(names.slice(0, fault).every((n) => n === 'read_entry')).toBe(true);
+  const alloc = details[names.lastIndexOf('mm_fault_anon')];
+  const leaf = details.findLast((d) => d.name === 'read_entry');
+  expect(leaf?.args['level']).toBe('PTE');
+  const entry = parseInt(String(leaf?.args['value']).slice(-9), 16);
+  expect(Math.floor(entry / 4096)).toBe(alloc?.args['pfn']);
+  const added = details.find(
+    (d) => d.args['list'] === 'active_anon' || d.args['list'] === 'inactive_anon',
+  );
+  expect(added?.args['pfn']).toBe(alloc?.args['pfn']);
+  // just before the entry is set the frame is there and is not mapped yet
+  session.seek(1);
+  session.enter(names.lastIndexOf('mm_page_alloc') + 1);
+  const pfn = Number(details[names.lastIndexOf('mm_page_alloc')]?.args['pfn']);
+  expect(session.system.machine.pages.mapcount(pfn)).toBe(0);
+  session.step();
+  expect(session.position).toBe(2);
 });
 
 test('every step of a scenario has its label and its outcome', async () => {

@@ -43,6 +43,12 @@ export function Header(): VNode {
         </button>
         <Step label="One step" sign="M4 3l7 5-7 5z" keys="." act={() => void move({ by: 1 })} />
         <Step
+          label="Into the step: one detail"
+          sign="M8 2v8M4.5 7 8 11l3.5-4M3 13.5h10"
+          keys="]"
+          act={() => void move({ details: 1 })}
+        />
+        <Step
           label="To the next page fault"
           sign="M2 3l6 5-6 5zM11 3v6M11 12v1"
           text="fault"
@@ -57,7 +63,9 @@ export function Header(): VNode {
         />
       </div>
       <output class="where num" aria-label="Step" data-testid="position">
-        {s === undefined ? '' : `${count(s.position)} / ${count(s.length)}`}
+        {s === undefined
+          ? ''
+          : `${count(s.position)}${s.inside > 0 ? ` + ${count(s.inside)}` : ''} / ${count(s.length)}`}
       </output>
       <span class={failure.value === '' ? 'say soft' : 'say failure'} role="status">
         {failure.value !== '' ? failure.value : busy.value !== '' ? `${busy.value}…` : ''}

@@ -2,7 +2,8 @@
 
 import { signal, useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
+import type { Detail } from '../../session/probes.ts';
 import type { EventText } from '../engine.ts';
 import { count, hex } from '../format.ts';
 import {
@@ -21,7 +22,7 @@ import { Term } from '../parts/term.tsx';
 import { ViewHead } from '../parts/view-head.tsx';
 
 const MOST = 300;
-const FRAME_FIELDS = ['pfn', 'from', 'to'];
+const FRAME_FIELDS = ['pfn', 'from', 'to', 'table'];
 /** Steps before the present one that are shown. */
 const BEFORE = 12;
 
@@ -63,6 +64,7 @@ export function EventsView(): VNode {
         {timeline.value !== undefined && `${count(timeline.value.nrEvents)} in the run so far`}
       </ViewHead>
       <BreakForm />
+      <Within />
       <div class="event-sums">
         {timeline.value?.events.map((e) => (
           <span key={e.name} class="event-sum">
@@ -90,6 +92,63 @@ export function EventsView(): VNode {
         {steps.size === 0 && <li class="soft">No events in the steps around this one.</li>}
       </ol>
     </div>
+  );
+}
+
+/** What happens in the step that is entered, or in the next one, detail by detail. */
+function Within(): VNode {
+  const details = useSignal<readonly Detail[] | undefined>(undefined);
+  const s = status.value;
+  const inside = s?.inside ?? 0;
+  const current = useRef<HTMLLIElement>(null);
+  useEffect(() => {
+    if (inside === 0) {
+      details.value = undefined;
+      return;
+    }
+    engine.details(MOST).then(
+      (found) => (details.value = found),
+      (e: unknown) => (failure.value = String(e)),
+    );
+  }, [s?.position, inside > 0]);
+  useEffect(() => current.current?.scrollIntoView({ block: 'nearest' }), [inside, details.value]);
+  if (inside === 0 || details.value === undefined) {
+    return (
+      <p class="soft within-hint">
+        <kbd>]</kbd> goes into the next step, detail by detail: each entry that a walk reads, each
+        move from list to list.
+      </p>
+    );
+  }
+  return (
+    <section aria-label="Within the step" class="within">
+      <h3 class="mono">
+        within: {s?.next} <Term id="probes" />
+      </h3>
+      <ol class="within-list">
+        {details.value.map((d, i) => (
+          <li
+            key={i}
+            ref={i === inside - 1 ? current : null}
+            aria-current={i === inside - 1 ? 'step' : undefined}
+            class={i < inside ? 'mono event happened' : 'mono event to-come'}
+          >
+            <button
+              type="button"
+              class="goto event-name"
+              onClick={() => void move({ details: i + 1 - inside })}
+            >
+              {d.name}
+            </button>
+            {Object.entries(d.args).map(([name, value]) => (
+              <span key={name} class="event-field">
+                {name}={typeof value === 'number' ? <Field name={name} value={value} /> : value}
+              </span>
+            ))}
+          </li>
+        ))}
+      </ol>
+    </section>
   );
 }
 
