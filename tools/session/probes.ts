@@ -88,15 +88,15 @@ export class Probes {
   private probeCpu(cpu: Cpu): void {
     const { walker } = cpu;
     this.around(walker, 'walk', (was) => (lo, hi, access) => {
-      this.walked(walker, lo!, hi!, startLevel(walker, lo!, hi!));
-      return was(lo!, hi!, access!);
+      this.walked(walker, lo, hi, startLevel(walker, lo, hi));
+      return was(lo, hi, access);
     });
     // the short way: a PDE of the paging-structure cache, one entry read
     this.around(cpu, 'miss', (was) => (lo, hi, access) => {
       const before = cpu.counters().pdeHits - walker.pde.hits;
-      const at = was(lo!, hi!, access!);
+      const at = was(lo, hi, access);
       const quick = cpu.counters().pdeHits - walker.pde.hits > before;
-      if (quick) this.walked(walker, lo!, hi!, 1);
+      if (quick) this.walked(walker, lo, hi, 1);
       return at;
     });
   }
@@ -139,8 +139,8 @@ export class Probes {
     this.around(lists, 'pushHead', add('head'));
     this.around(lists, 'pushTail', add('tail'));
     this.around(lists, 'remove', (was) => (list, pfn) => {
-      was(list!, pfn!);
-      this.hear('list_del', { list: nameOf(list!), pfn: pfn! });
+      was(list, pfn);
+      this.hear('list_del', { list: nameOf(list), pfn: pfn });
     });
   }
 
@@ -150,26 +150,26 @@ export class Probes {
     const told = (name: string, pfn: number, order: number): void =>
       this.hear(name, { zone, pfn, order });
     this.around(buddy, 'take', (was) => (order, type) => {
-      let from = order!;
-      while (from <= MAX_ORDER && buddy.isEmpty(from, type!)) from++;
-      const pfn = was(order!, type!) as number;
+      let from = order;
+      while (from <= MAX_ORDER && buddy.isEmpty(from, type)) from++;
+      const pfn = was(order, type) as number;
       if (pfn < 0) return pfn;
       told('free_list_del', pfn, from);
-      for (let o = from - 1; o >= order!; o--) told('free_list_add', pfn + (1 << o), o);
+      for (let o = from - 1; o >= order; o--) told('free_list_add', pfn + (1 << o), o);
       return pfn;
     });
     this.around(buddy, 'release', (was) => (pfn, order, toTail) => {
       const merged: [number, number][] = [];
-      let start = pfn!;
-      let size = order!;
+      let start = pfn;
+      let size = order;
       while (size < MAX_ORDER && tables.freeOrder(start ^ (1 << size)) === size) {
         merged.push([start ^ (1 << size), size]);
         start &= start ^ (1 << size);
         size++;
       }
-      was(pfn!, order!, toTail!);
+      was(pfn, order, toTail);
       const grown = tables.freeOrder(start) >= 0 ? tables.freeOrder(start) : size;
-      for (const [b, o] of merged.slice(0, grown - order!)) told('free_list_del', b, o);
+      for (const [b, o] of merged.slice(0, grown - order)) told('free_list_del', b, o);
       told('free_list_add', start, grown);
       return undefined;
     });

@@ -125,7 +125,8 @@ test.each(SOURCES)(
       const count = Math.floor(random() * (details + 1));
       expect(session.enter(count)).toBe(true);
       expect([session.position, session.inside]).toEqual([step, count]);
-      fsckKernel(session.system.machine);
+      // lists are whole; a frame may be between two owners
+      session.system.machine.alloc.check();
       if (details > 0) {
         session.enter(details);
         expect(session.inside).toBe(details);
