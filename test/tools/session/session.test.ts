@@ -169,7 +169,7 @@ test('a first store is seen entry by entry and move by move', async () => {
   const added = details.find(
     (d) => d.args['list'] === 'active_anon' || d.args['list'] === 'inactive_anon',
   );
-  expect(added?.args['pfn']).toBe(alloc?.args['pfn']);
+  expect(added?.args['pfn']).toBe(alloc.args['pfn']);
   // just before the entry is set the frame is there and is not mapped yet
   session.seek(1);
   session.enter(names.lastIndexOf('mm_page_alloc') + 1);
