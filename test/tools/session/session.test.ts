@@ -165,7 +165,7 @@ test('a first store is seen entry by entry and move by move', async () => {
   const leaf = details.findLast((d) => d.name === 'read_entry');
   expect(leaf?.args['level']).toBe('PTE');
   const entry = parseInt(String(leaf?.args['value']).slice(-9), 16);
-  expect(Math.floor(entry / 4096)).toBe(alloc?.args['pfn']);
+  expect(Math.floor(entry / 4096)).toBe(alloc.args['pfn']);
   const added = details.find(
     (d) => d.args['list'] === 'active_anon' || d.args['list'] === 'inactive_anon',
   );
