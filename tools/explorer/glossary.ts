@@ -239,9 +239,9 @@ export const glossary: Readonly<Record<string, Entry>> = {
   probes: {
     name: 'within a step',
     text:
-      'What the machine does inside one operation: the page-table entries that the hardware reads, ' +
-      'entries that change, frames that move from list to list, blocks that split and merge. The ' +
-      'machine can be held after each of them; everything shown is as it was at that moment.',
+      'What the machine does inside one operation: the page-table entries that the hardware ' +
+      'reads, entries that change, frames that move from list to list, blocks that split and ' +
+      'merge. The machine can be held after each; all that is shown is as it was then.',
     source: 'Intel SDM vol. 3, 4.5; Linux mm/page_alloc.c, mm/swap.c; as kprobes see them',
   },
   events: {

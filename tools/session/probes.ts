@@ -1,7 +1,7 @@
 // Probes: what a machine does within one step, seen more closely than its tracepoints.
 //
 //     tracepoints           as they are
-//     read_entry            a walk of the tables reads an entry: level, where it lies, what it holds
+//     read_entry            a walk of the tables reads an entry: where it lies, what it holds
 //     entry_changed         an entry on the way to the address walked last is another now
 //     list_add, list_del    a frame enters or leaves a list: LRU, per-CPU, a cache's partial slabs
 //     free_list_add, _del   a free block enters or leaves a list of its zone: splits and merges

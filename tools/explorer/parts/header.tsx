@@ -1,6 +1,7 @@
 // The header: what is open, the way through time, and the page's own buttons.
 
 import type { VNode } from 'preact';
+import type { Status } from '../engine.ts';
 import { count } from '../format.ts';
 import { busy, dialogue, failure, move, playing, said, status } from '../model.ts';
 import { play } from '../play.ts';
@@ -63,9 +64,7 @@ export function Header(): VNode {
         />
       </div>
       <output class="where num" aria-label="Step" data-testid="position">
-        {s === undefined
-          ? ''
-          : `${count(s.position)}${s.inside > 0 ? ` + ${count(s.inside)}` : ''} / ${count(s.length)}`}
+        {s === undefined ? '' : `${at(s)} / ${count(s.length)}`}
       </output>
       <span class={failure.value === '' ? 'say soft' : 'say failure'} role="status">
         {failure.value !== '' ? failure.value : busy.value !== '' ? `${busy.value}…` : ''}
@@ -81,6 +80,11 @@ export function Header(): VNode {
       </button>
     </header>
   );
+}
+
+/** The step, and how far into the next one. */
+function at({ position, inside }: Status): string {
+  return inside > 0 ? `${count(position)} + ${count(inside)}` : count(position);
 }
 
 function Step(props: {
