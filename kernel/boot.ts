@@ -22,14 +22,13 @@ import {
   ramFrames,
   splitNodes,
 } from './memory_map.ts';
-import { MIGRATE_MOVABLE } from './migrate_type.ts';
 import { MemMap, STRUCT_PAGE_SIZE } from './page.ts';
 import { PageAllocator } from './page_alloc.ts';
 import { PhysMem } from './physmem.ts';
 import { MAX_ORDER, PAGE_SIZE, PMD_SIZE, alignDown, type Pfn } from './types.ts';
 import { ZONE_DMA, ZONE_MOVABLE, Zone } from './zone.ts';
 import { type NodeMap, assignNodes } from './srat.ts';
-import { type VmFigures, type VmTunables, setupWatermarks } from './watermarks.ts';
+import { type VmFigures, type VmTunables, mostStackWords, setupWatermarks } from './watermarks.ts';
 import { ZoneLists } from './zonelist.ts';
 
 /** Where the kernel image is loaded. */
@@ -114,15 +113,16 @@ export function bootMemory(config: BootConfig = {}): BootedMemory {
   const kernelRoot = buildKernelSpace(mem, allocTable, layout);
   const spans = zoneSpans(ram, nrNodes, config.movable ?? 0);
   const pages = new MemMap(memblock.endPfn, spans.length * ZONE_FREE_LISTS);
-  const tables = new FreeTables(pages, spans.length, cpus);
-  const zones = spans.map((span, number) => new Zone(tables, number, span));
-  for (const zone of zones) claimBlocks(tables, zone);
-  freeUnreserved(memblock, zones);
   const nodeOfCpu = Int32Array.from({ length: cpus }, (_, cpu) => srat?.cpus[cpu] ?? cpu % nrNodes);
   const cpusOfNode = Array.from(
     { length: nrNodes },
     (_, node) => nodeOfCpu.filter((n) => n === node).length,
   );
+  const stackWords = mostStackWords(spans, cpusOfNode, config.tunables, config.managed);
+  const tables = new FreeTables(pages, spans.length, cpus, stackWords);
+  const zones = spans.map((span, number) => new Zone(tables, number, span));
+  for (const zone of zones) claimBlocks(tables, zone);
+  freeUnreserved(memblock, zones);
   const managedOf = managedFigures(zones, config.managed);
   const figures = setupWatermarks(tables, zones, managedOf, cpusOfNode, config.tunables);
   const lists = new ZoneLists(zones, nrNodes, config.distance);
@@ -252,11 +252,10 @@ export function zoneSpans(ram: readonly PfnRange[], nrNodes: number, movable: nu
 function claimBlocks(tables: FreeTables, zone: Zone): void {
   const first = Math.floor(zone.startPfn / MAX_BLOCK_PAGES);
   const last = Math.floor((zone.endPfn - 1) / MAX_BLOCK_PAGES);
-  if (tables.blockInfo[first * 2] !== 0 || tables.blockInfo[last * 2] !== 0) {
+  if (tables.zoneAt(first * MAX_BLOCK_PAGES) >= 0 || tables.zoneAt(last * MAX_BLOCK_PAGES) >= 0) {
     throw new InputError('', 'nodes must start and end at multiples of 4 MiB');
   }
-  const info = ((zone.number + 1) << 3) | MIGRATE_MOVABLE;
-  tables.blockInfo.fill(info, first * 2, (last + 1) * 2);
+  tables.setZone(first * MAX_BLOCK_PAGES, (last + 1 - first) * 2, zone.number);
 }
 
 /** Gives unreserved RAM to the zones, low addresses first (memblock_free_all()). */

@@ -11,7 +11,7 @@
 // takes a block of another type, whole pageblocks first.
 //
 // A block of order 0..9 is free where its first frame's flags are PG_buddy | order; its links are
-// words 5 and 6. Blocks of the largest order (4 MiB) are kept in a small table with one record a
+// words 6 and 7. Blocks of the largest order (4 MiB) are kept in a small table with one record a
 // block instead: booting 1 TiB writes 2 MiB there and no mem_map at all.
 //
 // Invariants (check() verifies them; tests call it after every step):
@@ -51,8 +51,16 @@ const TYPES = MIGRATE_TYPES;
 const TOP = MAX_ORDER;
 const BLOCK = PAGEBLOCK_ORDER;
 const SPECIAL = MIGRATE_HIGHATOMIC;
+/** More frames than there can be. */
+const NEVER = 2 ** 30 - 1;
 
 export class Buddy {
+  /** Frames in free blocks (NR_FREE_PAGES), isolated ones not counted. */
+  freePages = 0;
+  /** The allocator's fast path may be taken while more frames than this are free. */
+  fastAbove = NEVER;
+  /** 1 while that is so. */
+  fastOpen = 0;
   /** Free frames in CMA and in HighAtomic pageblocks. */
   freeCma = 0;
   freeHighAtomic = 0;
@@ -60,31 +68,27 @@ export class Buddy {
   /** Anchor of the first of the lists of orders 0..9, of the largest order; then by type. */
   private readonly firstList: number;
   private readonly firstBlockList: number;
-  /** The zone's number, the index into FreeTables.freePages. */
+  /** The zone's number. */
   readonly zone: number;
   private readonly words: Int32Array;
   private readonly lists: FreeLists;
   private readonly blocks: FreeLists;
   private readonly blockFree: Uint8Array;
-  private readonly blockInfo: Uint16Array;
-  private readonly free: Int32Array;
+  /** Zone and type of each pageblock, and more (FreeTables.hot). */
+  private readonly hot: Int32Array;
+  private readonly blocksAt: number;
 
   constructor(tables: FreeTables, zone: number) {
     this.tables = tables;
     this.zone = zone;
-    this.free = tables.freePages;
     this.words = tables.pages.words;
     this.lists = tables.free;
     this.blocks = tables.blocks;
     this.blockFree = tables.blockFree;
-    this.blockInfo = tables.blockInfo;
+    this.hot = tables.hot;
+    this.blocksAt = tables.blocksAt;
     this.firstList = this.lists.firstAnchor + zone * ZONE_FREE_LISTS;
     this.firstBlockList = this.blocks.firstAnchor + zone * TYPES;
-  }
-
-  /** Frames in free blocks (NR_FREE_PAGES), isolated ones not counted. */
-  get freePages(): number {
-    return this.free[this.zone];
   }
 
   /** Free blocks of one order and type. O(blocks). */
@@ -131,28 +135,54 @@ export class Buddy {
    */
   take(order: number, type: number): Pfn {
     const { words } = this;
+    const shift = SHIFT;
+    const links = NEXT; // PREV is the next word
     let list = (this.firstList + order * TYPES + type) | 0;
-    for (let from = order | 0; from < TOP; from = (from + 1) | 0) {
-      const pfn = words[((list << SHIFT) | NEXT) >>> 0];
-      if (pfn !== list) {
-        // FreeLists.remove() of the first by hand
-        const next = words[(pfn << SHIFT) | NEXT];
-        words[((list << SHIFT) | NEXT) >>> 0] = next;
-        words[((next << SHIFT) | PREV) >>> 0] = list;
-        words[pfn << SHIFT] = 0;
-        this.count(-(1 << order), type);
-        if (from > order) this.split(pfn, order, from, list);
-        return pfn as Pfn;
-      }
+    let from = order;
+    let pfn = list;
+    while (from < TOP) {
+      pfn = words[((list << shift) | links) >>> 0];
+      if (pfn !== list) break;
       list = (list + TYPES) | 0;
+      from++;
     }
+    pfn = from < TOP ? this.takeFirst(pfn, list) : this.takeTop(type);
+    if (pfn < 0) return NO_PFN;
+    this.count(-(1 << order), type);
+    // splits it; the lists of all lower orders are empty, as was just seen
+    while (from > order) {
+      from--;
+      list = (list - TYPES) | 0;
+      const half = pfn + (1 << from);
+      const at = (half << shift) | links;
+      const anchor = (list << shift) | links;
+      words[at ^ links] = FREE | from;
+      words[at] = list;
+      words[at | 1] = list;
+      words[anchor >>> 0] = half;
+      words[(anchor | 1) >>> 0] = half;
+    }
+    return pfn as Pfn;
+  }
+
+  /** Takes the first block of a list of orders 0..9 off it: FreeLists.remove() by hand. */
+  private takeFirst(pfn: number, list: number): number {
+    const { words } = this;
+    const at = pfn << SHIFT;
+    const next = words[at | NEXT];
+    words[((list << SHIFT) | NEXT) >>> 0] = next;
+    words[((next << SHIFT) | PREV) >>> 0] = list;
+    words[at] = 0;
+    return pfn;
+  }
+
+  /** Takes the first block of the largest order off its list; NO_PFN where there is none. */
+  private takeTop(type: number): number {
     const block = this.blocks.next(this.firstBlockList + type);
-    if (block < 0) return NO_PFN;
+    if (block < 0) return -1;
     this.blockFree[block] = 0;
     this.blocks.remove(block);
-    this.count(-(1 << order), type);
-    this.split(block << TOP, order, TOP, list);
-    return (block << TOP) as Pfn;
+    return block << TOP;
   }
 
   /** Gives the upper halves of a block of order `from` back until it is of order `to`. */
@@ -167,33 +197,53 @@ export class Buddy {
    */
   release(pfn: number, order: number, toTail = false): void {
     const { words } = this;
-    if ((pfn & ((1 << order) - 1)) !== 0) unaligned(pfn, order);
-    if ((words[pfn << SHIFT] & FREE) !== 0 || this.blockFree[pfn >> TOP] !== 0) freeAlready(pfn);
-    const type = this.blockInfo[pfn >> BLOCK] & 7;
+    const free = (words[pfn << SHIFT] & FREE) | this.blockFree[pfn >> TOP];
+    if ((free | (pfn & ((1 << order) - 1))) !== 0) badRelease(pfn, order);
+    const type = this.hot[(this.blocksAt + (pfn >>> BLOCK)) | 0] & 7;
     this.count(1 << order, type);
+    const shift = SHIFT;
+    const links = NEXT; // PREV is the next word
     let start = pfn | 0;
-    let o = order | 0;
+    let o = order;
     while (o < BLOCK) {
       const buddy = start ^ (1 << o);
-      const at = buddy << SHIFT;
-      if (words[at] !== (FREE | o)) break;
+      const at = (buddy << shift) | links;
+      if (words[at ^ links] !== (FREE | o)) break;
       // FreeLists.remove() by hand
-      const next = words[at | NEXT];
-      const prev = words[at | PREV];
-      words[((prev << SHIFT) | NEXT) >>> 0] = next;
-      words[((next << SHIFT) | PREV) >>> 0] = prev;
-      words[at] = 0;
+      const next = words[at];
+      const prev = words[at | 1];
+      words[((prev << shift) | links) >>> 0] = next;
+      words[((next << shift) | links | 1) >>> 0] = prev;
+      words[at ^ links] = 0;
       start &= buddy; // the merged block starts at the lower of the two
-      o = (o + 1) | 0;
+      o++;
     }
-    if (o === BLOCK && words[(start ^ (1 << BLOCK)) << SHIFT] === (FREE | BLOCK)) {
-      const merged = this.mergeBlocks(start, type);
-      if (merged >= 0) {
-        this.enlist(merged, TOP, type, toTail);
-        return;
+    this.enlistMerged(start, o, type, toTail);
+  }
+
+  /** Lists a block that no smaller one is left to merge with. */
+  private enlistMerged(pfn: number, order: number, type: number, toTail: boolean): void {
+    if (order >= BLOCK) this.enlistLarge(pfn, order, type, toTail);
+    else this.enlist(pfn, order, type, toTail || this.mergeLikely(pfn, order));
+  }
+
+  /** Lists a pageblock or larger; merges two pageblocks where their types allow it. */
+  private enlistLarge(pfn: number, order: number, type: number, toTail: boolean): void {
+    const { tables, words } = this;
+    const buddy = pfn ^ (1 << BLOCK);
+    let start = pfn;
+    let top = order === TOP;
+    if (!top && words[buddy << SHIFT] === (FREE | BLOCK)) {
+      const other = tables.typeOf(buddy);
+      if (other === type || (isMergeable(type) && isMergeable(other))) {
+        this.lists.remove(buddy);
+        words[buddy << SHIFT] = 0;
+        if (other !== type) tables.setType(buddy, type);
+        start = pfn & buddy;
+        top = true;
       }
     }
-    this.enlist(start, o, type, toTail || this.mergeLikely(start, o));
+    this.enlist(start, top ? TOP : order, type, toTail);
   }
 
   /** Adds a free block to its list, as it is: no merging. */
@@ -207,7 +257,7 @@ export class Buddy {
     const first = pfn >> TOP;
     this.blockFree.fill(1, first, first + count);
     this.blocks.addRun(this.firstBlockList + MIGRATE_MOVABLE, first, count);
-    this.free[this.zone] += count << TOP;
+    this.count(count << TOP, MIGRATE_MOVABLE);
   }
 
   /** Takes a free block off its list: its frames belong to the caller. */
@@ -284,18 +334,6 @@ export class Buddy {
     }
   }
 
-  /** Merges two free pageblocks where their types allow it; NO_PFN where they do not. */
-  private mergeBlocks(pfn: number, type: number): number {
-    const { tables } = this;
-    const buddy = pfn ^ PAGEBLOCK_PAGES;
-    const other = tables.typeOf(buddy);
-    if (other !== type && !(isMergeable(type) && isMergeable(other))) return NO_PFN;
-    this.lists.remove(buddy);
-    this.words[buddy << SHIFT] = 0;
-    tables.setType(buddy, type);
-    return pfn & buddy;
-  }
-
   /** Marks a block as free and puts it on its list; it is counted already. */
   private enlist(pfn: number, order: number, type: number, toTail: boolean): void {
     if (order === TOP) {
@@ -318,19 +356,31 @@ export class Buddy {
 
   /** Counts frames of blocks of a type that became free; a negative number are taken. */
   private count(frames: number, type: number): void {
-    this.free[this.zone] += frames;
-    if (type < SPECIAL) return;
+    if (type >= SPECIAL) {
+      if (type === MIGRATE_ISOLATE) return; // nobody's to allocate
+      this.countSpecial(frames, type);
+    }
+    const free = (this.freePages + frames) | 0;
+    this.freePages = free;
+    if ((free > this.fastAbove ? 1 : 0) !== this.fastOpen) this.switchFast();
+  }
+
+  private countSpecial(frames: number, type: number): void {
     if (type === MIGRATE_CMA) this.freeCma += frames;
-    else if (type === MIGRATE_HIGHATOMIC) this.freeHighAtomic += frames;
-    else if (type === MIGRATE_ISOLATE) this.free[this.zone] -= frames; // nobody's to allocate
+    else this.freeHighAtomic += frames;
+  }
+
+  /** The zone's free frames have passed the limit of the allocator's fast path. */
+  private switchFast(): void {
+    this.fastOpen = 1 - this.fastOpen;
+    this.tables.onFastOpen();
   }
 }
 
-function unaligned(pfn: number, order: number): never {
-  throw new KernelBug(`release: block ${pfn} of order ${order} is not aligned to its size`);
-}
-
-function freeAlready(pfn: number): never {
+function badRelease(pfn: number, order: number): never {
+  if ((pfn & ((1 << order) - 1)) !== 0) {
+    throw new KernelBug(`release: block ${pfn} of order ${order} is not aligned to its size`);
+  }
   throw new KernelBug(`release: frame ${pfn} is free already`);
 }
 

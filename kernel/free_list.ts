@@ -5,7 +5,7 @@
 //
 //     anchor: next = a, prev = b     a: next = b, prev = anchor     b: next = anchor, prev = a
 //
-// The table is mem_map (words 5 and 6 of a block's first frame), or one of two words a block, which
+// The table is mem_map (words 6 and 7 of a block's first frame), or one of two words a block, which
 // lists the blocks of the largest order without touching their mem_map.
 // Invariant (check()): next of each member's prev is the member, and the other way round.
 // Source: Linux 6.18 include/linux/mmzone.h struct free_area, include/linux/list.h.

@@ -6,7 +6,7 @@
 //
 //     head[l] = a     a: prev = ~l, next = b     b: prev = a, next = ~l     tail[l] = b
 //
-// The same code threads lists through any table of fixed-size records: mem_map (words 5 and 6 of
+// The same code threads lists through any table of fixed-size records: mem_map (words 6 and 7 of
 // struct page: LRU, buddy and per-CPU lists), or a small table with one record a block of frames,
 // which lets the buddy allocator list millions of blocks without touching their mem_map.
 //

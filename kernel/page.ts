@@ -7,15 +7,15 @@
 //                        of a slab cache, of the mm whose page table it is; 0 for nobody
 //          4  index      place in its owner: page offset in the file, or vma page offset modulo
 //                        2^32 (see rmap.ts); for a slab page what slab.ts says
-//          5  next       links of the one list the page is on (LRU, buddy, per-CPU, slab);
-//          6  prev         pfn or list id, see list.ts
-//          7  private    swap cache: swap entry; tail page: pfn of the head
+//          5  private    swap cache: swap entry; tail page: pfn of the head
+//          6  next       links of the one list the page is on (LRU, buddy, per-CPU, slab);
+//          7  prev         pfn or list id, see list.ts
 //
 // The flags of a free block's first frame are PG_buddy and, in their lowest bits, its order.
 //
 // A compound page is a run of 2^order frames used as one. Its first frame, the head, has PG_head;
-// all others PG_tail and the head in `private`. The order lies in word 5 of the first tail and the
-// count of whole (PMD) mappings in its word 6, as Linux keeps both in `struct folio`'s second page.
+// all others PG_tail and the head in `private`. The order lies in word 6 of the first tail and the
+// count of whole (PMD) mappings in its word 7, as Linux keeps both in `struct folio`'s second page.
 //
 // Linux's record is 64 bytes, and that is what is taken out of RAM for it (vmemmap, see boot);
 // the records themselves are host state: no hardware reads them.
@@ -36,9 +36,9 @@ export const PAGE_REFCOUNT = 1;
 export const PAGE_MAPCOUNT = 2;
 export const PAGE_OWNER = 3;
 export const PAGE_INDEX = 4;
-export const PAGE_NEXT = 5;
-export const PAGE_PREV = 6;
-export const PAGE_PRIVATE = 7;
+export const PAGE_PRIVATE = 5;
+export const PAGE_NEXT = 6;
+export const PAGE_PREV = 7;
 
 /** Bits of a free block's flags that are its order. */
 export const BUDDY_ORDER = 15;

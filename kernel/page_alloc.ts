@@ -6,7 +6,9 @@
 //     none: wake kswapd, then down to `min`; then compaction, direct reclaim, and last resorts
 //
 // The fast path is what nearly all calls take: order 0, the preferred zone well above `low`, a
-// frame on this CPU's list. It touches one mem_map record and makes no object.
+// frame on this CPU's list. It touches one mem_map record and makes no object. Whether the zone is
+// above `low` is seen where its free frames are counted (Buddy.fastOpen): while it is not, the
+// table of the fast path leads to a list that is always empty.
 //
 // Invariant: a frame handed out has refcount 1 and an otherwise clear record (a compound page has
 // its marks); free() clears the record again, so a free frame never keeps an owner.
@@ -14,13 +16,12 @@
 // rmqueue(), __alloc_pages_slowpath(). Per-CPU lists as in 6.1 (pcp.ts). Not modelled: cpusets;
 // throttling.
 
-import { FAST_WORDS, type FreeTables, PCP_STATE, PAGEBLOCK_ORDER } from './free_tables.ts';
+import { FAST_WORDS, type FreeTables, PAGEBLOCK_ORDER, STACK_WORDS } from './free_tables.ts';
 import { KernelBug, assert } from './errors.ts';
 import { __GFP_ACCOUNT, __GFP_COMP, __GFP_ZERO } from './gfp.ts';
 import {
   MIGRATE_HIGHATOMIC,
   MIGRATE_MOVABLE,
-  MIGRATE_PCPTYPES,
   MIGRATE_RECLAIMABLE,
   migrateTypeOf,
 } from './migrate_type.ts';
@@ -37,29 +38,14 @@ import {
   PG_reserved,
   pageFlagNames,
 } from './page.ts';
-import {
-  PCP_HIGH,
-  PCP_IN,
-  PCP_OUT,
-  STACK_BOTTOM,
-  STACK_END,
-  STACK_WORDS,
-  isPcpOrder,
-} from './pcp.ts';
+import { STACK_BOTTOM, STACK_FREED, STACK_LIMIT, isPcpOrder } from './pcp.ts';
 import type { PhysMem } from './physmem.ts';
 import type { FrameAllocator, PageAccounting } from './ports.ts';
 import { Trace, mm_page_alloc, mm_page_free } from './trace.ts';
 import { NO_PFN, type Pfn } from './types.ts';
-import { WMARK_LOW, type Zone } from './zone.ts';
+import { MAX_NR_ZONES, WMARK_LOW, type Zone } from './zone.ts';
 import { ZoneWalk } from './zone_walk.ts';
 import { type ZoneLists, gfpZone } from './zonelist.ts';
-
-// What the fast path of alloc() needs to know of an allocation's lowest five flags: where the free
-// frames of the zone are counted, how many must be left, and this CPU's stack of such frames.
-const FAST = 4;
-const FAST_ZONE = 0;
-const FAST_LIMIT = 1;
-const FAST_STACK = 2;
 
 // The fast paths use copies of these constants: V8 folds a constant of the module itself, while one
 // that is imported is a load and a check at each use, which halves their speed. Indices are put
@@ -69,12 +55,10 @@ const BLOCK = PAGEBLOCK_ORDER;
 const NOT_IN_USE = PG_buddy | PG_pcp | PG_reserved;
 const SPECIAL = NOT_IN_USE | PG_charged;
 const ZERO = __GFP_ZERO;
-const IN = PCP_IN;
-const OUT = PCP_OUT;
-const HIGH = PCP_HIGH;
+const FAST = FAST_WORDS;
 const BOTTOM = STACK_BOTTOM;
-const END = STACK_END;
-const STATE = ~(PCP_STATE - 1);
+const LIMIT = STACK_LIMIT;
+const FREED = STACK_FREED;
 
 // Flags and refcount of a frame, as one number of eight bytes: handed out, and on a CPU's list.
 const IN_USE = twoWords(0, 1);
@@ -97,12 +81,10 @@ export class PageAllocator implements FrameAllocator {
   private readonly words: Int32Array;
   /** The same records, two words at a time. */
   private readonly pairs: Float64Array;
-  private readonly blockInfo: Uint16Array;
-  /** FreeTables.hot: FAST words for each value of gfp's lowest five bits, and so on. */
+  /** FreeTables.hot, and where the pageblocks and the current CPU's part start in it. */
   private readonly hot: Int32Array;
-  /** For each value of blockInfo the current CPU's stack, an index into `hot`; 0: none. */
-  private readonly stackOf: Int32Array;
-  private stacks: Int32Array;
+  private readonly blocksAt: number;
+  private cpuAt = 0;
 
   /** @param lists zones of each node in the order of fallback. */
   constructor(
@@ -119,12 +101,11 @@ export class PageAllocator implements FrameAllocator {
     this.lists = lists;
     this.nodeOfCpu = nodeOfCpu;
     this.words = tables.pages.words;
-    this.blockInfo = tables.blockInfo;
     this.hot = tables.hot;
+    this.blocksAt = tables.blocksAt;
     this.pairs = new Float64Array(this.words.buffer);
-    this.stackOf = new Int32Array((zones.length + 1) << 3);
-    this.stacks = tables.stacks;
     this.walk = new ZoneWalk(zones, lists, () => this.updateLimits());
+    tables.onFastOpen = () => this.setFast();
     this.updateLimits();
   }
 
@@ -164,29 +145,32 @@ export class PageAllocator implements FrameAllocator {
 
   /** Recomputes the fast path's limits: after watermarks, boosts or the CPU have changed. */
   updateLimits(): void {
-    const cpu = this.currentCpu;
-    const node = this.nodeOfCpu[cpu];
-    const pcpBase = this.hot.length - this.tables.pcpState.length;
-    this.stacks = this.tables.stacks;
+    this.cpuAt = this.tables.cpuAt(this.currentCpu);
     for (const zone of this.zones) {
-      const pcp = pcpBase + zone.pcp[cpu].at;
-      for (let type = 0; type < MIGRATE_PCPTYPES; type++) {
-        this.stackOf[((zone.number + 1) << 3) | type] = pcp + type * STACK_WORDS;
+      let most = 0;
+      for (let classzone = zone.type; classzone < MAX_NR_ZONES; classzone++) {
+        if (this.lists.of(zone.node, classzone).at(0) !== zone) continue;
+        most = Math.max(most, zone.protection[classzone]);
       }
+      const limit = zone.mark(WMARK_LOW) + most + zone.highAtomic + zone.cma;
+      zone.buddy.fastAbove = limit;
+      zone.buddy.fastOpen = zone.free > limit ? 1 : 0;
     }
-    for (let bits = 0; bits < 32; bits++) {
-      const at = bits * FAST;
-      const classzone = gfpZone(bits);
-      const zone = this.lists.of(node, classzone).at(0);
-      this.hot[at + FAST_LIMIT] = 2 ** 31 - 1;
-      if (zone === undefined) continue;
+    this.setFast();
+  }
+
+  /** Says where the fast path finds frames for each value of gfp's lowest five bits. */
+  private setFast(): void {
+    const { hot } = this;
+    const node = this.nodeOfCpu[this.currentCpu];
+    for (let bits = 0; bits < FAST_WORDS; bits++) {
+      const zone = this.lists.of(node, gfpZone(bits)).at(0);
+      hot[this.cpuAt + bits] = this.cpuAt + FAST_WORDS; // a stack of no zone: always empty
+      // what is charged, and remote memory, are counted on the slow path
+      if (zone === undefined || this.accounting !== null || zone.node !== node) continue;
+      if (zone.buddy.fastOpen === 0) continue;
       const type = Math.min(migrateTypeOf(bits), MIGRATE_RECLAIMABLE);
-      this.hot[at + FAST_ZONE] = FAST_WORDS + zone.number;
-      this.hot[at + FAST_STACK] = this.stackOf[((zone.number + 1) << 3) | type];
-      if (this.accounting !== null) continue; // charged on the slow path
-      if (zone.node !== node) continue; // remote memory is counted on the slow path
-      const reserved = zone.protection[classzone] + zone.highAtomic + zone.cma;
-      this.hot[at + FAST_LIMIT] = zone.mark(WMARK_LOW) + reserved;
+      hot[this.cpuAt + bits] = zone.pcp[this.currentCpu].at + type * STACK_WORDS;
     }
   }
 
@@ -195,17 +179,14 @@ export class PageAllocator implements FrameAllocator {
    * @returns the first frame, its refcount 1; NO_PFN where nothing is left.
    */
   alloc(gfp: number, order: number): Pfn {
-    const { hot } = this;
-    const key = (gfp & 31) << 2;
-    if (order === 0 && hot[hot[key]] > hot[key | FAST_LIMIT] && this.trace.listeners === 0) {
-      const stack = hot[key | FAST_STACK];
+    if (order === 0 && this.trace.listeners === 0) {
+      const { hot } = this;
+      const stack = hot[(this.cpuAt + (gfp & (FAST - 1))) | 0];
       const top = hot[stack];
       if (top !== hot[stack | BOTTOM]) {
         // PerCpuPages.pop() and prepare() by hand
-        const pfn = this.stacks[(top - 1) | 0];
+        const pfn = hot[(top - 1) | 0];
         hot[stack] = top - 1;
-        const out = (stack & STATE) | OUT;
-        hot[out] = (hot[out] + 1) | 0;
         this.pairs[pfn << 2] = IN_USE;
         if ((gfp & ZERO) !== 0) this.mem.zeroFrame(pfn);
         return pfn as Pfn;
@@ -221,25 +202,21 @@ export class PageAllocator implements FrameAllocator {
    */
   free(pfn: Pfn, order: number): void {
     const { hot, pairs } = this;
-    const stack = this.stackOf[this.blockInfo[pfn >> BLOCK]];
-    const special = (this.words[pfn << SHIFT] & SPECIAL) | this.trace.listeners | order;
+    const stack = (this.cpuAt + FAST + (hot[(this.blocksAt + (pfn >>> BLOCK)) | 0] << 2)) | 0;
     const top = hot[stack];
-    if (special !== 0 || !(stack > 0) || top === hot[stack | END]) {
+    const special = (this.words[pfn << SHIFT] & SPECIAL) | this.trace.listeners | order;
+    if (special !== 0 || top >= hot[stack | LIMIT]) {
       this.freeSlow(pfn, order);
       return;
     }
-    // PerCpuPages.push() by hand
-    this.stacks[top] = pfn;
-    hot[stack] = top + 1;
-    const pcp = stack & STATE;
-    const into = (hot[pcp | IN] + 1) | 0;
-    hot[pcp | IN] = into;
+    // PerCpuPages.push() by hand; the links are left as they are
+    hot[top] = pfn;
+    hot[stack] = (top + 1) | 0;
+    hot[stack | FREED] = (hot[stack | FREED] + 1) | 0;
     const at = pfn << 2;
     pairs[at] = ON_PCP;
     pairs[at | 1] = 0;
     pairs[at | 2] = 0;
-    pairs[at | 3] = 0;
-    if (((into - hot[pcp | OUT]) | 0) >= hot[pcp | HIGH]) this.shrink(pfn);
   }
 
   /**
@@ -294,12 +271,6 @@ export class PageAllocator implements FrameAllocator {
     if (pfn >= 0) accounting.bind(pfn, group, gfp);
     else accounting.giveBack(group, order, (gfp & __GFP_ACCOUNT) !== 0);
     return pfn;
-  }
-
-  /** This CPU's lists are full with the frame just freed. */
-  private shrink(pfn: number): void {
-    const info = this.blockInfo[pfn >> PAGEBLOCK_ORDER];
-    this.zones[(info >> 3) - 1].pcp[this.currentCpu].shrink(info & 7);
   }
 
   /** Frees a larger block, a charged page, while events are traced; or none that may be freed. */

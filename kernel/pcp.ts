@@ -8,20 +8,22 @@
 //
 // Single frames, nearly all of the traffic, are not linked: each type has a stack of frame numbers,
 //
-//     FreeTables.stacks:  start ... bottom <- oldest ... newest -> top ... end
+//     start ... bottom <- oldest ... newest -> top ... limit ... end
 //
-// taken and put at top, given back from bottom; what has come to the end is moved down. All of a
-// CPU's state is one cache line of FreeTables.pcpState, which the fast paths of page_alloc.ts read
-// and write themselves. Larger blocks are on lists threaded through mem_map.
+// taken and put at top, given back from bottom; what has come to the end is moved down. Stacks and
+// their state lie in FreeTables.hot, where the fast paths of page_alloc.ts take and put frames
+// themselves: the fast free as long as top is below `limit`. What may still come until `high` is
+// reached is divided among the limits; who meets its own divides the rest anew (divide()). Larger
+// blocks are on lists threaded through mem_map.
 //
 // A frame on such a list has PG_pcp and is not counted as free in its zone.
-// Invariants (check()): in - out is the number of frames on all lists, and at most `high`; each
-// member has PG_pcp and is in no free block.
+// Invariants (check()): where a stack is below its limit, all of them up to their limits and the
+// larger blocks are fewer than `high` frames; each member has PG_pcp and is in no free block.
 // Source: Linux 6.1 mm/page_alloc.c, free_unref_page_commit(), nr_pcp_free(), free_pcppages_bulk(),
 // rmqueue_bulk(). Not modelled: 6.18's tuning of `high` between two bounds while running.
 
 import { type Buddy } from './buddy.ts';
-import { type FreeTables, NR_PCP_LISTS, PCP_STATE } from './free_tables.ts';
+import { type FreeTables, NR_PCP_LISTS, STACK_WORDS } from './free_tables.ts';
 import { assert } from './errors.ts';
 import type { PageLists } from './list.ts';
 import { MIGRATE_MOVABLE, MIGRATE_PCPTYPES } from './migrate_type.ts';
@@ -32,17 +34,17 @@ import { HPAGE_PMD_ORDER, NO_PFN, type Pfn } from './types.ts';
 export const COSTLY_ORDER = 3;
 const PCP_BATCH_SCALE_MAX = 5;
 
-// Words of a CPU's state: top, bottom and end of the stacks of Unmovable, Movable and Reclaimable
-// frames, STACK_WORDS apart; then frames ever put on and taken off all lists, as wrapping int32,
-// and the limits.
-export const STACK_WORDS = 4;
+// Words of the state of a stack of Unmovable, Movable or Reclaimable frames; the last counts frames
+// that were ever freed to it, as a wrapping int32. Nothing can be put on the stacks of other types,
+// whose words are all 0.
 export const STACK_TOP = 0;
 export const STACK_BOTTOM = 1;
-export const STACK_END = 2;
-export const PCP_IN = 12;
-export const PCP_OUT = 13;
-export const PCP_HIGH = 14;
-export const PCP_BATCH = 15;
+export const STACK_LIMIT = 2;
+export const STACK_FREED = 3;
+/** Words of the three stacks' states. */
+const STACKS = MIGRATE_PCPTYPES * STACK_WORDS;
+/** The stack that was freed to last gets all but two of so many parts of the room. */
+const ROOM_SHIFT = 3;
 
 /** Whether blocks of this order go through per-CPU lists (pcp_allowed_order()). */
 export function isPcpOrder(order: number): boolean {
@@ -63,18 +65,25 @@ export class PerCpuPages {
   /** Frames that came from and went back to the buddy lists. */
   appended = 0;
   returned = 0;
-  /** Index of this CPU's state in FreeTables.pcpState. */
+  /** When this many have gathered, a batch goes back. */
+  high = 0;
+  batch = 1;
+  /** Index of this CPU's state in FreeTables.hot. */
   readonly at: number;
   private readonly firstList: number;
   private readonly buddy: Buddy;
   private readonly tables: FreeTables;
   private readonly lists: PageLists;
   private readonly words: Int32Array;
-  private readonly state: Int32Array;
+  private readonly hot: Int32Array;
   /** Doublings of a batch: one more each time that frees alone fill the lists. */
   private freeFactor = 0;
   private outAtShrink = 0;
-  /** Entries of each stack. */
+  /** Frames in larger blocks that are on the lists, and that were ever freed to them. */
+  private inBlocks = 0;
+  private freedBlocks = 0;
+  /** Where the stacks start, and entries of each. */
+  private stacksAt = 0;
   private stackSize = 0;
 
   constructor(tables: FreeTables, buddy: Buddy, cpu: number) {
@@ -82,68 +91,68 @@ export class PerCpuPages {
     this.buddy = buddy;
     this.lists = tables.lists;
     this.words = tables.pages.words;
-    this.state = tables.pcpState;
+    this.hot = tables.hot;
+    this.at = tables.pcpAt(cpu, buddy.zone);
     const number = buddy.zone * tables.nrCpus + cpu;
-    this.at = number * PCP_STATE;
     this.firstList = tables.firstPcpList + number * NR_PCP_LISTS;
-    this.state[this.at + PCP_BATCH] = 1;
   }
 
   /** Frames on all lists. */
   get count(): number {
-    return (this.state[this.at + PCP_IN] - this.state[this.at + PCP_OUT]) | 0;
-  }
-  /** When this many have gathered, a batch goes back. */
-  get high(): number {
-    return this.state[this.at + PCP_HIGH];
-  }
-  get batch(): number {
-    return this.state[this.at + PCP_BATCH];
+    const { hot, at } = this;
+    let n = this.inBlocks;
+    for (let stack = at; stack < at + STACKS; stack += STACK_WORDS) {
+      n += hot[stack + STACK_TOP] - hot[stack + STACK_BOTTOM];
+    }
+    return n;
   }
   /** Frames that were handed out from these lists, and that were freed to them. */
   get handedOut(): number {
-    return (this.state[this.at + PCP_OUT] >>> 0) - this.returned;
+    return this.appended + this.takenBack - this.returned - this.count;
   }
   get takenBack(): number {
-    return (this.state[this.at + PCP_IN] >>> 0) - this.appended;
+    const { hot, at } = this;
+    let n = this.freedBlocks;
+    for (let stack = at; stack < at + STACKS; stack += STACK_WORDS) {
+      n += hot[stack + STACK_FREED] >>> 0;
+    }
+    return n;
   }
 
   /** Sets the limits and where the three stacks lie; the lists are empty. Returns their end. */
   configure(high: number, batch: number, base: number): number {
     assert(this.count === 0, 'per-CPU lists are empty while they are set up');
-    this.state[this.at + PCP_HIGH] = high;
-    this.state[this.at + PCP_BATCH] = batch;
-    // twice what all lists can hold: what comes to the end is moved by half of the stack
-    this.stackSize = 2 * mostFrames(high, batch);
-    let end = base;
+    this.high = high;
+    this.batch = batch;
+    this.stacksAt = base;
+    this.stackSize = stackWordsOf(high, batch) / MIGRATE_PCPTYPES;
     for (let type = 0; type < MIGRATE_PCPTYPES; type++) {
-      end += this.stackSize;
       const stack = this.at + type * STACK_WORDS;
-      this.state[stack + STACK_TOP] = this.state[stack + STACK_BOTTOM] = end - this.stackSize;
-      this.state[stack + STACK_END] = end;
+      this.hot[stack + STACK_TOP] = this.hot[stack + STACK_BOTTOM] = this.startOf(type);
     }
-    return end;
+    this.divide(MIGRATE_MOVABLE);
+    return base + MIGRATE_PCPTYPES * this.stackSize;
   }
 
   /** Whether there is no block of this order and type. */
   isEmpty(order: number, type: number): boolean {
     if (order > 0) return this.lists.head[this.firstList + listIndex(order, type)] < 0;
     const stack = this.at + type * STACK_WORDS;
-    return this.state[stack + STACK_TOP] === this.state[stack + STACK_BOTTOM];
+    return this.hot[stack + STACK_TOP] === this.hot[stack + STACK_BOTTOM];
   }
 
   /** Takes the newest block of a list that is not empty, its flags cleared. */
   pop(order: number, type: number): Pfn {
     let pfn: number;
     if (order === 0) {
-      pfn = this.tables.stacks[--this.state[this.at + type * STACK_WORDS + STACK_TOP]];
+      pfn = this.hot[--this.hot[this.at + type * STACK_WORDS + STACK_TOP]];
     } else {
       const list = this.firstList + listIndex(order, type);
       pfn = this.lists.head[list];
       this.lists.remove(list, pfn);
       this.words[pfn * PAGE_RECORD + PAGE_INDEX] = 0;
+      this.inBlocks -= 1 << order;
     }
-    this.state[this.at + PCP_OUT] += 1 << order;
     this.words[pfn * PAGE_RECORD] = 0;
     return pfn as Pfn;
   }
@@ -153,62 +162,81 @@ export class PerCpuPages {
    * (rmqueue_bulk()); fewer where it gives NO_PFN.
    */
   refill(order: number, type: number, blocks: number, take: () => Pfn): void {
-    const stack = this.at + type * STACK_WORDS;
-    const start = this.state[stack + STACK_END] - this.stackSize;
+    const { hot } = this;
+    const start = this.startOf(type);
     let n = 0;
     for (; n < blocks; n++) {
       const pfn = take();
       if (pfn < 0) break;
       this.words[pfn * PAGE_RECORD] = PG_pcp;
-      if (order === 0) this.tables.stacks[start + blocks - 1 - n] = pfn;
+      if (order === 0) hot[start + blocks - 1 - n] = pfn;
       else {
         this.words[pfn * PAGE_RECORD + PAGE_INDEX] = type;
         this.lists.pushTail(this.firstList + listIndex(order, type), pfn);
       }
     }
     if (order === 0) {
-      this.state[stack + STACK_TOP] = start + blocks;
-      this.state[stack + STACK_BOTTOM] = start + blocks - n;
-    }
+      const stack = this.at + type * STACK_WORDS;
+      hot[stack + STACK_TOP] = start + blocks;
+      hot[stack + STACK_BOTTOM] = start + blocks - n;
+    } else this.inBlocks += n << order;
     this.appended += n << order;
-    this.state[this.at + PCP_IN] += n << order;
+    this.divide(type);
   }
 
   /** Puts a freed block at the head of its list; gives a batch back when `high` is reached. */
   push(pfn: number, order: number, type: number): void {
     this.words[pfn * PAGE_RECORD] = PG_pcp;
     if (order === 0) {
+      const { hot } = this;
       const stack = this.at + type * STACK_WORDS;
-      if (this.state[stack + STACK_TOP] === this.state[stack + STACK_END]) this.moveDown(stack);
-      this.tables.stacks[this.state[stack + STACK_TOP]++] = pfn;
+      if (hot[stack + STACK_TOP] === this.startOf(type) + this.stackSize) this.moveDown(type);
+      hot[hot[stack + STACK_TOP]++] = pfn;
+      hot[stack + STACK_FREED]++;
     } else {
       this.words[pfn * PAGE_RECORD + PAGE_INDEX] = type;
       this.lists.pushHead(this.firstList + listIndex(order, type), pfn);
+      this.inBlocks += 1 << order;
+      this.freedBlocks += 1 << order;
     }
-    this.state[this.at + PCP_IN] += 1 << order;
     const index = order === 0 ? type : MIGRATE_PCPTYPES + listIndex(order, type);
     if (order > 0 && order <= COSTLY_ORDER && this.decayedFactor() > 0) {
       this.giveBack(this.count, index); // frees alone, of larger blocks: let them merge
     } else if (this.count >= this.high) this.shrink(index);
+    this.divide(type);
   }
 
   /**
    * `high` was reached: gives a batch back, the larger the longer nothing was taken.
    * @param index of the list that was freed to: the three stacks, then the lists of larger blocks.
    */
-  shrink(index: number): void {
+  private shrink(index: number): void {
     this.freeFactor = this.decayedFactor();
     this.giveBack(this.batchToFree(), index);
-    this.outAtShrink = this.state[this.at + PCP_OUT];
+    this.outAtShrink = this.out;
   }
 
   /** Gives all frames back. */
   drain(): void {
     this.giveBack(this.count, 0);
+    this.divide(MIGRATE_MOVABLE);
+  }
+
+  /** Divides the room that is left below `high` among the stacks: most of it to that of `type`. */
+  private divide(type: number): void {
+    const { hot } = this;
+    const room = this.high - 1 - this.count; // negative where a refill has passed `high`
+    const others = room < 0 ? room : room >> ROOM_SHIFT;
+    for (let t = 0; t < MIGRATE_PCPTYPES; t++) {
+      const stack = this.at + t * STACK_WORDS;
+      const end = this.startOf(t) + this.stackSize;
+      const own = t === type && room > 0 ? room - (MIGRATE_PCPTYPES - 1) * others : others;
+      hot[stack + STACK_LIMIT] = Math.min(hot[stack + STACK_TOP] + own, end);
+    }
   }
 
   /** Gives at least `nrPages` frames back, the oldest first: list `index`, then those after it. */
-  giveBack(nrPages: number, index: number): void {
+  private giveBack(nrPages: number, index: number): void {
     let left = Math.min(nrPages, this.count);
     for (; left > 0; index = (index + 1) % (MIGRATE_PCPTYPES + NR_PCP_LISTS)) {
       left -=
@@ -218,17 +246,15 @@ export class PerCpuPages {
 
   /** Gives up to `most` frames of a stack back; how many. */
   private freeSingles(type: number, most: number): number {
-    const { state, words, buddy } = this;
-    const { stacks } = this.tables;
+    const { hot, words, buddy } = this;
     const stack = this.at + type * STACK_WORDS;
-    const bottom = state[stack + STACK_BOTTOM];
-    const end = Math.min(state[stack + STACK_TOP], bottom + most);
+    const bottom = hot[stack + STACK_BOTTOM];
+    const end = Math.min(hot[stack + STACK_TOP], bottom + most);
     for (let i = bottom; i < end; i++) {
-      words[stacks[i] * PAGE_RECORD] = 0;
-      buddy.release(stacks[i], 0);
+      words[hot[i] * PAGE_RECORD] = 0;
+      buddy.release(hot[i], 0);
     }
-    state[stack + STACK_BOTTOM] = end;
-    state[this.at + PCP_OUT] += end - bottom;
+    hot[stack + STACK_BOTTOM] = end;
     this.returned += end - bottom;
     return end - bottom;
   }
@@ -246,30 +272,34 @@ export class PerCpuPages {
       this.buddy.release(pfn, order);
       freed += 1 << order;
     }
-    this.state[this.at + PCP_OUT] += freed;
+    this.inBlocks -= freed;
     this.returned += freed;
     return freed;
   }
 
+  /** Where the stack of a type starts. */
+  private startOf(type: number): number {
+    return this.stacksAt + type * this.stackSize;
+  }
+
   /** Moves a stack's frames from its end to its start. */
-  moveDown(stack: number): void {
-    const { state } = this;
-    const start = state[stack + STACK_END] - this.stackSize;
-    const bottom = state[stack + STACK_BOTTOM];
-    const top = state[stack + STACK_TOP];
-    this.tables.stacks.copyWithin(start, bottom, top);
-    state[stack + STACK_BOTTOM] = start;
-    state[stack + STACK_TOP] = start + top - bottom;
+  private moveDown(type: number): void {
+    const { hot } = this;
+    const start = this.startOf(type);
+    const stack = this.at + type * STACK_WORDS;
+    const bottom = hot[stack + STACK_BOTTOM];
+    const top = hot[stack + STACK_TOP];
+    hot.copyWithin(start, bottom, top);
+    hot[stack + STACK_BOTTOM] = start;
+    hot[stack + STACK_TOP] = start + top - bottom;
   }
 
   /** Calls `visit` with each block on the lists. */
   forEach(visit: (pfn: Pfn, order: number) => void): void {
     for (let type = 0; type < MIGRATE_PCPTYPES; type++) {
       const stack = this.at + type * STACK_WORDS;
-      const top = this.state[stack + STACK_TOP];
-      for (let i = this.state[stack + STACK_BOTTOM]; i < top; i++) {
-        visit(this.tables.stacks[i] as Pfn, 0);
-      }
+      const top = this.hot[stack + STACK_TOP];
+      for (let i = this.hot[stack + STACK_BOTTOM]; i < top; i++) visit(this.hot[i] as Pfn, 0);
     }
     for (let index = 0; index < NR_PCP_LISTS; index++) {
       let pfn = this.lists.head[this.firstList + index];
@@ -283,10 +313,19 @@ export class PerCpuPages {
   /** Throws KernelBug where an invariant does not hold. */
   check(): void {
     for (let index = 0; index < NR_PCP_LISTS; index++) this.lists.check(this.firstList + index);
-    for (let stack = this.at; stack < this.at + PCP_IN; stack += STACK_WORDS) {
-      const [top, bottom, end] = this.state.subarray(stack, stack + STACK_WORDS);
-      assert(end - this.stackSize <= bottom && bottom <= top && top <= end, 'stacks are in place');
+    let most = this.inBlocks;
+    let closed = true;
+    for (let type = 0; type < MIGRATE_PCPTYPES; type++) {
+      const stack = this.at + type * STACK_WORDS;
+      const [top, bottom, limit] = this.hot.subarray(stack, stack + STACK_WORDS);
+      const start = this.startOf(type);
+      const end = start + this.stackSize;
+      assert(start <= bottom && bottom <= top && top <= end, 'stacks are in place');
+      assert(limit <= end, 'limits of stacks are in place');
+      closed &&= top >= limit;
+      most += Math.max(top, limit) - bottom;
     }
+    if (!closed && most >= this.high) assert(false, `${most} frames up to the limits of stacks`);
     let frames = 0;
     this.forEach((pfn, order) => {
       frames += 1 << order;
@@ -299,10 +338,15 @@ export class PerCpuPages {
     assert(this.count <= mostFrames(this.high, this.batch), 'per-CPU lists are not overfull');
   }
 
+  /** Frames ever taken off the lists. */
+  private get out(): number {
+    return this.handedOut + this.returned;
+  }
+
   /** Each frame taken since has halved the factor (rmqueue_pcplist()). */
   private decayedFactor(): number {
-    const taken = (this.state[this.at + PCP_OUT] - this.outAtShrink) >>> 0;
-    return this.freeFactor >> Math.min(taken, 31);
+    if (this.freeFactor === 0) return 0;
+    return this.freeFactor >> Math.min((this.out - this.outAtShrink) >>> 0, 31);
   }
 
   private batchToFree(): number {
@@ -313,6 +357,14 @@ export class PerCpuPages {
     if (scaled < most && this.freeFactor < PCP_BATCH_SCALE_MAX) this.freeFactor++;
     return Math.max(batch, Math.min(scaled, most));
   }
+}
+
+/**
+ * Words that the three stacks of a CPU's lists take: each twice what all lists can hold, so that
+ * what comes to the end is moved by half of the stack.
+ */
+export function stackWordsOf(high: number, batch: number): number {
+  return MIGRATE_PCPTYPES * 2 * mostFrames(high, batch);
 }
 
 function mostFrames(high: number, batch: number): number {

@@ -11,7 +11,9 @@
 // set_recommended_min_free_kbytes(), mm/vmstat.c calculate_normal_threshold().
 
 import { type FreeTables, PAGEBLOCK_PAGES } from './free_tables.ts';
+import { assert } from './errors.ts';
 import { MIGRATE_PCPTYPES } from './migrate_type.ts';
+import { stackWordsOf } from './pcp.ts';
 import {
   MAX_NR_ZONES,
   WMARK_HIGH,
@@ -46,6 +48,8 @@ export interface VmFigures {
 export const LOWMEM_RESERVE_RATIO: readonly number[] = [256, 256, 32, 0, 0];
 const MIN_FREE_LEAST = 128;
 const MIN_FREE_MOST = 262144;
+/** Largest batch of a per-CPU list, that of a zone of 1 GiB or more. */
+const MOST_BATCH = 63;
 /** Below this much memory transparent huge pages stay off (hugepage_init()): 512 MiB. */
 const HUGEPAGE_MIN_FRAMES = 2 ** 17;
 
@@ -155,18 +159,47 @@ function setPagesets(
   managedOf: (zone: Zone) => number,
   cpusOfNode: readonly number[],
 ): void {
-  const cpus = tables.nrCpus;
-  let base = 0;
+  let base = tables.stacksAt;
   for (const zone of zones) {
     zone.drain();
     const local = cpusOfNode[zone.node];
-    const quarter = Math.max(1, Math.min(managedOf(zone) >> 10, 256) >> 2);
-    const batch = Math.max(1, (1 << (fls(quarter + (quarter >> 1)) - 1)) - 1);
-    const share = Math.floor(zone.mark(WMARK_LOW) / (local === 0 ? cpus : local));
-    const high = Math.max(share, batch << 2);
+    const batch = batchOf(managedOf(zone));
+    const high = highOf(zone.mark(WMARK_LOW), local === 0 ? tables.nrCpus : local, batch);
     for (const pcp of zone.pcp) base = pcp.configure(high, batch, base);
   }
-  tables.stacks = new Int32Array(base);
+  assert(base <= tables.blocksAt, 'there is room for the stacks of frames');
+}
+
+/** zone_batchsize() */
+function batchOf(managed: number): number {
+  const quarter = Math.max(1, Math.min(managed >> 10, 256) >> 2);
+  return Math.max(1, (1 << (fls(quarter + (quarter >> 1)) - 1)) - 1);
+}
+
+/** zone_highsize() */
+function highOf(low: number, cpus: number, batch: number): number {
+  return Math.max(Math.floor(low / cpus), batch << 2);
+}
+
+/** At most as many words as setupWatermarks() will give to stacks: from the zones' sizes alone. */
+export function mostStackWords(
+  spans: readonly { readonly node: number; readonly present: number }[],
+  cpusOfNode: readonly number[],
+  tunables: VmTunables = {},
+  managed: Readonly<Record<string, number>> = {},
+): number {
+  const cpus = cpusOfNode.reduce((a, b) => a + b, 0);
+  const khugepaged = PAGEBLOCK_PAGES * spans.length * (2 + MIGRATE_PCPTYPES * MIGRATE_PCPTYPES) * 4;
+  const kbytes = Math.max(MIN_FREE_MOST, khugepaged, tunables.minFreeKbytes ?? 0);
+  const given = Math.max(0, ...Object.values(managed));
+  let words = 0;
+  for (const { node, present } of spans) {
+    const frames = Math.max(present, given);
+    const gap = Math.max(kbytes >> 4, (frames * (tunables.watermarkScaleFactor ?? 10)) / 10000);
+    const local = cpusOfNode[node] === 0 ? cpus : cpusOfNode[node];
+    words += cpus * stackWordsOf(highOf((kbytes >> 2) + gap, local, MOST_BATCH), MOST_BATCH);
+  }
+  return words;
 }
 
 function totalReserve(zones: readonly Zone[], managedOf: (zone: Zone) => number): number {

@@ -33,7 +33,7 @@ describe('fsck of a machine', () => {
   test.each<[string, (machine: Machine, pfn: number) => void, RegExp]>([
     ['a frame without an owner', (m, pfn) => m.pages.setRefcount(pfn, 0), /frame \d+ is lost/],
     ['a mark of a free block', (m, pfn) => m.pages.setFlags(pfn, PG_buddy), /./],
-    ['a count of free frames', (m) => void (m.alloc.tables.freePages[1] -= 1), /freePages is/],
+    ['a count of free frames', (m) => void (m.alloc.zones[1].buddy.freePages -= 1), /freePages is/],
     ['a per-CPU list', (m) => void (m.alloc.tables.lists.length[20] = 3), /list 20/],
     ['a link of a free list', breakFreeList, /free list \d+: prev of \d+ is/],
     ['a free block that was not merged', splitBlock, /and its buddy are both free/],
@@ -82,8 +82,8 @@ function splitBlock(machine: Machine): void {
 
 /** Puts a frame in use on a CPU's list. */
 function breakStack(machine: Machine, pfn: number): void {
-  const { stacks } = machine.alloc.tables;
+  const { hot, stacksAt } = machine.alloc.tables;
   machine.alloc.zones[1].pcp[0].forEach((free) => {
-    stacks[stacks.indexOf(free)] = pfn;
+    hot[hot.indexOf(free, stacksAt)] = pfn;
   });
 }

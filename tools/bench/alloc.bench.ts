@@ -37,7 +37,7 @@ function cascade(): Subject {
         sum = (sum + pfn) | 0;
         buddy.release(pfn, 0);
       }
-      if (buddy.nrFree(MAX_ORDER - 1) > 0) throw new Error('a block was not merged');
+      if (!buddy.isEmpty(MAX_ORDER - 1, MOVABLE)) throw new Error('a block was not merged');
       return sum;
     },
   };
