@@ -102,7 +102,7 @@ function lists(profile: Profile, free: FreeLists): string {
     freeList('PyListObject', free.list, 40);
   for (let length = 1; length <= 20; length++) {
     const count = free.tuple[String(length)] ?? 0;
-    text += freeList(`${length}-sized PyTupleObject`, count, 24 + 8 * length);
+    text += freeList(`${length}-sized PyTupleObject`, count, profile.tupleHeadBytes + 8 * length);
   }
   return text;
 }

@@ -81,6 +81,7 @@ export class Dicts {
     m.store64(op + 32, keys);
     m.store64(op + 40, values);
     this.setUsed(op, used);
+    if (core.profile.tracksDicts) core.gc.track(op);
     return op;
   }
 

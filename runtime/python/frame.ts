@@ -6,7 +6,7 @@
 //     +0 previous   +8 size   +16 top   +24 | frame | frame | frame |      free        |
 //
 //     frame  | function … f_code … frame_obj … previous … | locals and cells | stack  |
-//            0                                            72
+//            0                                            72 (3.14: 80)
 //
 // A frame object exists only where somebody asks (sys._getframe(), a traceback). When the call
 // returns while the object is still held, the frame moves from the data stack into the object.
@@ -22,32 +22,39 @@ import type { ArenaAllocator } from './arena.ts';
 import type { Functions } from './funcobject.ts';
 import { KIND_FRAME } from './kinds.ts';
 import type { ObjectCore } from './object.ts';
+import type { Profile } from './profile.ts';
 import { Struct, type WeakClearer } from './structs.ts';
 
-/** Where the fields of an interpreter's frame lie; the locals follow at FRAME_BYTES. */
+/** Where the fields of an interpreter's frame lie; the locals follow it. */
 export interface FrameLayout {
   readonly function: number;
   readonly code: number;
   readonly locals: number;
   readonly frameObject: number;
   readonly previous: number;
+  /** Locals and stack values in use; in 3.14 the address behind the last (stackpointer). */
   readonly stacktop: number;
+  readonly isPointer: boolean;
+  readonly bytes: number;
   readonly owner: number;
 }
 
 /** By the profile's frameLayout. */
-export const frameLayouts: Readonly<Record<'3.11' | '3.12', FrameLayout>> = {
+export const frameLayouts: Readonly<Record<Profile['frameLayout'], FrameLayout>> = {
   '3.11': {
     ...{ function: 0, code: 32, locals: 24, frameObject: 40, previous: 48 },
-    ...{ stacktop: 64, owner: 69 },
+    ...{ stacktop: 64, owner: 69, isPointer: false, bytes: 72 },
   },
   '3.12': {
     ...{ function: 16, code: 0, locals: 40, frameObject: 48, previous: 8 },
-    ...{ stacktop: 64, owner: 70 },
+    ...{ stacktop: 64, owner: 70, isPointer: false, bytes: 72 },
+  },
+  '3.14': {
+    ...{ function: 16, code: 0, locals: 40, frameObject: 48, previous: 8 },
+    ...{ stacktop: 64, owner: 74, isPointer: true, bytes: 80 },
   },
 };
 
-export const FRAME_BYTES = 72;
 const CHUNK_BYTES = 16384;
 const CHUNK_HEAD = 24;
 /** Slots that a chunk has room for beyond the frame that it is made for. */
@@ -113,7 +120,7 @@ export class Frames {
 
   /** Bytes of a frame for a code object. */
   bytesOf(code: number): number {
-    return FRAME_BYTES + 8 * (this.functions.localsOf(code) + this.functions.stackOf(code));
+    return this.layout.bytes + 8 * (this.functions.localsOf(code) + this.functions.stackOf(code));
   }
   codeOf(frame: number): number {
     return this.core.mem.load64(frame + this.layout.code);
@@ -145,8 +152,26 @@ export class Frames {
     core.incref(code);
     core.mem.store64(frame + layout.function, fn);
     core.mem.store64(frame + layout.code, code);
-    core.mem.store32(frame + layout.stacktop, this.functions.localsOf(code));
+    this.setUsed(frame, this.functions.localsOf(code));
     core.mem.store8(frame + layout.owner, owner);
+  }
+
+  /** Locals and stack values of a frame that are in use. */
+  used(frame: number): number {
+    const { mem } = this.core;
+    const { bytes, isPointer, stacktop } = this.layout;
+    if (!isPointer) return mem.load32(frame + stacktop);
+    return (mem.load64(frame + stacktop) - frame - bytes) / 8;
+  }
+  private setUsed(frame: number, count: number): void {
+    const { mem } = this.core;
+    const { bytes, isPointer, stacktop } = this.layout;
+    if (isPointer) mem.store64(frame + stacktop, frame + bytes + 8 * count);
+    else mem.store32(frame + stacktop, count);
+  }
+  /** Where the locals of a frame begin. */
+  rowAt(frame: number): number {
+    return frame + this.layout.bytes;
   }
 
   /** Makes a frame the current one. */
@@ -163,12 +188,12 @@ export class Frames {
 
   /** A local variable; 0 if unbound. */
   local(frame: number, i: number): number {
-    return this.core.mem.load64(frame + FRAME_BYTES + 8 * i);
+    return this.core.mem.load64(this.rowAt(frame) + 8 * i);
   }
   /** Binds a local variable to a reference that the frame takes over. */
   setLocal(frame: number, i: number, value: number): void {
     const { core } = this;
-    const at = frame + FRAME_BYTES + 8 * i;
+    const at = this.rowAt(frame) + 8 * i;
     const old = core.mem.load64(at);
     core.mem.store64(at, value);
     core.xdecref(old);
@@ -194,7 +219,7 @@ export class Frames {
   /** Gives up the variables of a frame, in order, and its function; the code stays. */
   clearButCode(frame: number): void {
     const { core, layout } = this;
-    const n = core.mem.load32(frame + layout.stacktop);
+    const n = this.used(frame);
     for (let i = 0; i < n; i++) this.setLocal(frame, i, 0);
     const fn = core.mem.load64(frame + layout.function);
     core.mem.store64(frame + layout.function, 0);
@@ -231,13 +256,15 @@ export class Frames {
   private ownRow(op: number): readonly [number, number] {
     if (!this.ownsFrame(op)) return [0, 0];
     const frame = op + this.objectBytes;
-    return [frame + FRAME_BYTES, this.core.mem.load32(frame + this.layout.stacktop)];
+    return [this.rowAt(frame), this.used(frame)];
   }
 
   private takeOwnership(op: number, frame: number, bytes: number): void {
     const { core, layout } = this;
     const own = op + this.objectBytes;
+    const used = this.used(frame);
     core.mem.copy(own, frame, bytes);
+    this.setUsed(own, used);
     core.mem.store64(op + F_FRAME, own);
     core.mem.store8(own + layout.owner, OWNED_BY_FRAME_OBJECT);
     core.mem.store64(own + layout.previous, 0);
@@ -301,7 +328,7 @@ export class Frames {
       visit(core.mem.load64(frame + layout.code));
       const object = core.mem.load64(frame + layout.frameObject);
       if (object !== 0) visit(object);
-      for (let i = core.mem.load32(frame + layout.stacktop); i > 0; i--)
+      for (let i = this.used(frame); i > 0; i--)
         if (this.local(frame, i - 1) !== 0) visit(this.local(frame, i - 1));
     }
   }

@@ -6,7 +6,8 @@
 //
 // A function object is made each time a `def` is executed; its code object once, by the compiler.
 // Fields and sizes by version stand in the tables below, from the declarations of
-// Include/cpython/funcobject.h and sys.getsizeof() of 2.7.18, 3.8.18, 3.11.7, 3.12.1 and 3.13.0.
+// Include/cpython/funcobject.h and sys.getsizeof() of 2.7.18, 3.8.18, 3.11.7, 3.12.1 and 3.13.0; 3.14 of its declarations
+// and of a build for 32 bits.
 // Not modelled: the fields of code objects but for size, locals and stack; annotations.
 
 import {
@@ -19,6 +20,7 @@ import {
   KIND_SLICE,
 } from './kinds.ts';
 import type { ObjectCore } from './object.ts';
+import type { Profile } from './profile.ts';
 import { Struct, type WeakClearer } from './structs.ts';
 
 /** Where the fields of a function object lie. */
@@ -35,7 +37,7 @@ export interface FunctionLayout {
 }
 
 /** By the profile's functionLayout. */
-export const functionLayouts: Readonly<Record<'2.7' | '3.8' | '3.11' | '3.12', FunctionLayout>> = {
+export const functionLayouts: Readonly<Record<Profile['functionLayout'], FunctionLayout>> = {
   '2.7': {
     ...{ bytes: 88, code: 16, globals: 24, defaults: 32, closure: 40, name: 56, weaklist: 72 },
     refs: [16, 24, 80, 32, 48, 56, 64, 40],
@@ -51,6 +53,10 @@ export const functionLayouts: Readonly<Record<'2.7' | '3.8' | '3.11' | '3.12', F
   '3.12': {
     ...{ bytes: 144, code: 48, globals: 16, defaults: 56, closure: 72, name: 32, weaklist: 96 },
     refs: [16, 24, 104, 56, 64, 80, 88, 72, 112, 120, 48, 32, 40],
+  },
+  '3.14': {
+    ...{ bytes: 152, code: 48, globals: 16, defaults: 56, closure: 72, name: 32, weaklist: 96 },
+    refs: [16, 24, 104, 56, 64, 80, 88, 72, 112, 120, 128, 48, 32, 40],
   },
 };
 

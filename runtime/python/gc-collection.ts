@@ -18,11 +18,14 @@ export interface Collection {
   readonly generation: number;
   readonly collected: number;
   readonly uncollectable: number;
+  /** gc.get_stats() counts it: the incremental collector's marking it does not. */
+  readonly counted: boolean;
 }
 
 /** What a collection has just done. */
 export interface GcStep {
   readonly step:
+    | 'mark'
     | 'merge'
     | 'copy'
     | 'subtract'
@@ -60,11 +63,17 @@ export interface Generations {
   readonly scan: GcScan;
   readonly debug: number;
   readonly help: CollectorHelp;
-  head(generation: number): number;
-  /** Merges the younger generations into `generation` and sets the counts. */
-  gather(generation: number): void;
-  /** What is left of a collected generation goes to the next one. */
+  /** The list of what is to be collected, set by gather(). */
+  readonly from: number;
+  /** Where what survives goes; `from` itself where it stays. */
+  readonly to: number;
+  /** Puts together what a collection of `generation` looks at, and sets the counts.
+   * @returns false if there is nothing to look at yet (the incremental collector has marked). */
+  gather(generation: number): boolean;
+  /** What is left of `from` goes where it belongs. */
   promote(generation: number): void;
+  /** The garbage is gone. */
+  finish(generation: number): void;
   isFinalized(op: number): boolean;
   setFinalized(op: number): void;
   forEach(head: number, visit: (op: number) => void): void;
@@ -112,10 +121,14 @@ export class CollectionRun {
     this.ranCode = false;
     this.isWatched = isWatched;
     if ((gc.debug & DEBUG_STATS) !== 0) gc.logStart(generation);
-    gc.gather(generation);
-    const young = gc.head(generation);
+    if (!gc.gather(generation)) {
+      if ((gc.debug & DEBUG_STATS) !== 0) gc.logDone(0, 0);
+      yield { step: 'mark', op: 0, list: gc.from };
+      return { generation, collected: 0, uncollectable: 0, counted: false };
+    }
+    const young = gc.from;
+    const old = gc.to;
     const isFull = generation === 2;
-    const old = isFull ? young : gc.head(generation + 1);
     yield { step: 'merge', op: 0, list: young };
     yield* this.deduceUnreachable(young, unreachable);
     if (core.profile.untracksTuples)
@@ -134,10 +147,11 @@ export class CollectionRun {
     yield { step: 'resurrected', op: 0, list: this.still };
     yield* this.deleteGarbage(old);
     const uncollectable = this.handleLegacy(old);
+    gc.finish(generation);
     if ((gc.debug & DEBUG_STATS) !== 0) gc.logDone(collected, uncollectable);
     if (isFull) gc.help.clearFreeLists();
     yield { step: 'done', op: 0, list: old };
-    return { generation, collected, uncollectable };
+    return { generation, collected, uncollectable, counted: true };
   }
 
   private *deduceUnreachable(base: number, unreachable: number): Steps<void> {

@@ -1,6 +1,7 @@
 // The collector's lists: rings of containers, threaded through the 16 bytes before each object.
 //
 //     gc -> | _gc_next            | bit 0: unreachable, while a collection sorts                 |
+//           |                     | (incremental: bit 0: which old space; bit 1: unreachable)    |
 //           | _gc_prev            | bit 0: finalized; bit 1: being collected                     |
 //           |                     | bits 2…: the previous object, or while a collection runs,    |
 //           |                     |          gc_refs, the references not yet accounted for       |
@@ -13,14 +14,22 @@ import type { Memory } from '../memory.ts';
 
 export const FINALIZED = 1;
 export const COLLECTING = 2;
-export const UNREACHABLE = 1;
+/** Of the incremental collector: the object belongs to, or will go to, old space 1. */
+export const OLD_SPACE = 1;
 const FLAGS = 3;
 const HI = 4294967296;
 
 export class GcLists {
   readonly mem: Memory;
-  constructor(mem: Memory) {
+  /** The flag in _gc_next of an object that a collection has found unreachable so far. */
+  readonly unreachable: number;
+  /** The flags in _gc_next that stay with an object as it moves between lists. */
+  readonly kept: number;
+
+  constructor(mem: Memory, incremental = false) {
     this.mem = mem;
+    this.unreachable = incremental ? 2 : 1;
+    this.kept = incremental ? OLD_SPACE : 0;
   }
 
   /** The next in the ring, flags removed. */
@@ -38,7 +47,7 @@ export class GcLists {
   setNext(gc: number, to: number): void {
     const m = this.mem;
     const i = m.touch(gc, true);
-    m.words[i] = to | 0;
+    m.words[i] = (to | 0) + (m.words[i] & this.kept);
     m.words[i + 1] = (to / HI) | 0;
   }
   /** Sets the previous one and keeps the flags. */
@@ -75,9 +84,10 @@ export class GcLists {
     const g = m.touch(gc, true);
     w[g + 2] = (w[h + 2] & ~FLAGS) | (w[g + 2] & FLAGS);
     w[g + 3] = w[h + 3];
-    w[last] = lo;
+    const { kept } = this;
+    w[last] = lo + (w[last] & kept);
     w[last + 1] = hi;
-    w[g] = head | 0;
+    w[g] = (head | 0) + (w[g] & kept);
     w[g + 1] = (head / HI) | 0;
     w[h + 2] = lo;
     w[h + 3] = hi;
@@ -90,7 +100,7 @@ export class GcLists {
     const nextLo = w[g] & ~FLAGS;
     const prevLo = w[g + 2] & ~FLAGS;
     const prev = m.touchWords(prevLo, w[g + 3], true);
-    w[prev] = nextLo;
+    w[prev] = nextLo + (w[prev] & this.kept);
     w[prev + 1] = w[g + 1];
     const next = m.touchWords(nextLo, w[g + 1], true);
     w[next + 2] = prevLo | (w[next + 2] & FLAGS);

@@ -10,7 +10,7 @@
 
 import { assert } from '../../kernel/errors.ts';
 import { type CachedMemory, ENTRY_MASK } from '../cached-memory.ts';
-import { COLLECTING, FINALIZED, type GcLists, UNREACHABLE } from './gc-list.ts';
+import { COLLECTING, FINALIZED, type GcLists } from './gc-list.ts';
 import { KIND_WEAKREF, type Visitor } from './kinds.ts';
 import { type ObjectCore, TYPE_CACHE_MASK } from './object.ts';
 
@@ -91,7 +91,7 @@ class Reach extends Heads {
     const w = this.mem.words;
     const word = w[g + 2];
     if ((word & COLLECTING) === 0) return;
-    if ((w[g] & UNREACHABLE) !== 0) this.putBack(lo, hi, g);
+    if ((w[g] & this.lists.unreachable) !== 0) this.putBack(lo, hi, g);
     else if (word >> REFS_SHIFT === 0) w[g + 2] = word + (1 << REFS_SHIFT);
   }
 
@@ -187,6 +187,8 @@ export class GcScan {
     const m = core.mem;
     const w = m.words;
     reach.list = young;
+    // All objects of the list are in one old space.
+    const flags = lists.unreachable + (m.load32(lists.next(young)) & lists.kept);
     let prev = young;
     let gc = lists.next(young);
     while (gc !== young) {
@@ -203,11 +205,11 @@ export class GcScan {
         w[p + 1] = w[i + 1];
         const u = m.touch(unreachable, true);
         const last = m.touchWords(w[u + 2] & ~3, w[u + 3], true);
-        w[last] = (gc | 0) + UNREACHABLE;
+        w[last] = (gc | 0) + flags;
         w[last + 1] = (gc / HI) | 0;
         w[i + 2] = (w[u + 2] & ~3) + (w[i + 2] & 3);
         w[i + 3] = w[u + 3];
-        w[i] = (unreachable | 0) + UNREACHABLE;
+        w[i] = (unreachable | 0) + flags;
         w[i + 1] = (unreachable / HI) | 0;
         w[u + 2] = gc | 0;
         w[u + 3] = (gc / HI) | 0;
@@ -215,12 +217,15 @@ export class GcScan {
       gc = lists.next(prev);
     }
     m.store64(young + 8, prev);
-    lists.setNext(unreachable, lists.next(unreachable));
+    // Heads have no flags.
+    m.store64(young, lists.next(young));
+    m.store64(unreachable, lists.next(unreachable));
   }
 
   /** Clears the unreachable flag of each object of a list. */
   clearUnreachable(head: number): void {
     const m = this.mem;
+    const { kept } = this.lists;
     const w = m.words;
     const headLo = head | 0;
     const headHi = (head / HI) | 0;
@@ -228,7 +233,7 @@ export class GcScan {
     for (;;) {
       const lo = w[i] & ~3;
       const hi = w[i + 1];
-      w[i] = lo;
+      w[i] = lo + (w[i] & kept);
       if (lo === headLo && hi === headHi) return;
       i = m.touchWords(lo, hi, true);
     }

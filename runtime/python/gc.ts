@@ -21,8 +21,8 @@
 //
 // Invariants (check()): the lists are sound rings; between collections no object has a flag but
 // "finalized"; a tracked object is in one generation.
-// Source: CPython 3.11 Modules/gcmodule.c gc_collect_main() and what it calls. Not modelled: the
-// incremental collector of 3.14.0 to 3.14.4; profile 3.14 is what came after, generational again.
+// Source: CPython 3.11 Modules/gcmodule.c gc_collect_main() and what it calls. The
+// incremental collector of 3.14.0 to 3.14.4 is in gc-incremental.ts.
 
 import { assert } from '../../kernel/errors.ts';
 import { COLLECTING, FINALIZED, GcLists } from './gc-list.ts';
@@ -41,7 +41,7 @@ import type { GcAllocator, ObjectCore } from './object.ts';
 
 export const NUM_GENERATIONS = 3;
 const GENERATION_BYTES = 24; // head of 16, threshold, count
-const PERMANENT = NUM_GENERATIONS;
+export const PERMANENT = NUM_GENERATIONS;
 
 export interface GenerationStats {
   collections: number;
@@ -68,18 +68,20 @@ export class Collector implements Generations, GcAllocator {
   /** How long a collection took, for those lines; whoever has a clock sets it. */
   seconds: () => number = () => 0;
   readonly stats: GenerationStats[] = [];
-  private readonly core: ObjectCore;
+  protected readonly core: ObjectCore;
   /** generations[3] and the permanent one. */
-  private readonly base: number;
+  protected readonly base: number;
+  from = 0;
+  to = 0;
   readonly scan: GcScan;
   private readonly run: CollectionRun;
 
   constructor(core: ObjectCore) {
     this.core = core;
-    this.lists = new GcLists(core.mem);
+    this.lists = new GcLists(core.mem, core.profile.incrementalGc);
     this.base = core.data.variable(GENERATION_BYTES * (NUM_GENERATIONS + 1), 16);
     const heads = core.data.variable(16 * STACK_HEADS, 16);
-    for (let i = 0; i <= PERMANENT; i++) this.lists.initHead(this.head(i));
+    for (let i = 0; i <= PERMANENT; i++) this.lists.initHead(this.base + GENERATION_BYTES * i);
     for (let i = 0; i < NUM_GENERATIONS; i++) {
       this.setThreshold(i, core.profile.thresholds[i] ?? 0);
       this.stats.push({ collections: 0, collected: 0, uncollectable: 0 });
@@ -101,7 +103,7 @@ export class Collector implements Generations, GcAllocator {
   count(generation: number): number {
     return this.core.mem.load32(this.head(generation) + 20);
   }
-  private setCount(generation: number, value: number): void {
+  protected setCount(generation: number, value: number): void {
     this.core.mem.store32(this.head(generation) + 20, value);
   }
 
@@ -197,8 +199,11 @@ export class Collector implements Generations, GcAllocator {
     if (this.enabled && !this.collecting) this.collectGenerations();
   }
 
+  /** Objects that the running frames hold, for the incremental collector to mark from. */
+  forEachRoot: (visit: (op: number) => void) => void = () => undefined;
+
   /** Collects the oldest generation whose count is over its threshold. */
-  private collectGenerations(): void {
+  protected collectGenerations(): void {
     for (let i = NUM_GENERATIONS - 1; i >= 0; i--) {
       if (this.count(i) <= this.threshold(i)) continue;
       const waits = this.longLivedPending < Math.floor(this.longLivedTotal / 4);
@@ -230,7 +235,7 @@ export class Collector implements Generations, GcAllocator {
     this.phase('start');
     const done = yield* this.run.run(generation, isWatched);
     const stats = this.stats[generation];
-    stats.collections++;
+    if (done.counted) stats.collections++;
     stats.collected += done.collected;
     stats.uncollectable += done.uncollectable;
     this.phase('stop');
@@ -246,12 +251,15 @@ export class Collector implements Generations, GcAllocator {
       core.free(core.malloc(core.profile.asciiHeadBytes + name.length + 1));
   }
 
-  gather(generation: number): void {
+  gather(generation: number): boolean {
     if (generation + 1 < NUM_GENERATIONS)
       this.setCount(generation + 1, this.count(generation + 1) + 1);
     for (let i = 0; i <= generation; i++) this.setCount(i, 0);
     const young = this.head(generation);
     for (let i = 0; i < generation; i++) this.lists.merge(this.head(i), young);
+    this.from = young;
+    this.to = generation === NUM_GENERATIONS - 1 ? young : this.head(generation + 1);
+    return true;
   }
 
   promote(generation: number): void {
@@ -264,6 +272,10 @@ export class Collector implements Generations, GcAllocator {
     }
     if (generation === NUM_GENERATIONS - 2) this.longLivedPending += lists.size(young);
     lists.merge(young, this.head(generation + 1));
+  }
+
+  finish(_generation: number): void {
+    // Nothing is left to do: survivors are in their generation.
   }
 
   /** Calls visit for each object of a list; visit may take that object off it. */

@@ -10,7 +10,7 @@
 // generators; the generators of versions before 3.11, which refer to a frame object.
 
 import { assert } from '../../kernel/errors.ts';
-import { FRAME_BYTES, type Frames, OWNED_BY_GENERATOR } from './frame.ts';
+import { type Frames, OWNED_BY_GENERATOR } from './frame.ts';
 import { KIND_GENERATOR } from './kinds.ts';
 import type { ObjectCore } from './object.ts';
 import { Struct, type WeakClearer } from './structs.ts';
@@ -72,8 +72,7 @@ export class Generators {
   private row(op: number): readonly [number, number] {
     if (this.stateOf(op) === FRAME_CLEARED) return [0, 0];
     const frame = this.frameOf(op);
-    const { stacktop } = this.frames.layout;
-    return [frame + FRAME_BYTES, this.core.mem.load32(frame + stacktop)];
+    return [this.frames.rowAt(frame), this.frames.used(frame)];
   }
 
   /** Calling a generator function (or `async def`): nothing of it runs yet. */

@@ -8,7 +8,7 @@
 // The border of "256 K" that is often quoted is the size of an arena of old versions. Small objects
 // end at 512 bytes (256 before 2.7.4 and 3.3).
 
-export type ProfileName = '2.7' | '3.8' | '3.11' | '3.12' | '3.13' | '3.14';
+export type ProfileName = '2.7' | '3.8' | '3.11' | '3.12' | '3.13' | '3.14' | '3.14.5';
 
 /** Where an instance of a plain class keeps its attributes. */
 export type InstanceLayout =
@@ -51,6 +51,12 @@ export interface Profile {
 
   // collector
   readonly gcHeadBytes: number;
+  /** Young objects and increments of two old spaces (3.14.0 to 3.14.4), not three generations. */
+  readonly incrementalGc: boolean;
+  /** A dict is tracked as soon as it is made (3.14), not when it may be in a cycle. */
+  readonly tracksDicts: boolean;
+  /** Tuples made from values at hand are tracked only if one may be in a cycle (3.14). */
+  readonly tracksTuplesLazily: boolean;
   readonly thresholds: readonly [number, number, number];
   /** An allocation only asks for a collection, which runs between bytecodes (3.12). */
   readonly deferredCollection: boolean;
@@ -90,9 +96,9 @@ export interface Profile {
 
   // functions and frames
   /** Which table of fields function objects have. */
-  readonly functionLayout: '2.7' | '3.8' | '3.11' | '3.12';
+  readonly functionLayout: '2.7' | '3.8' | '3.11' | '3.12' | '3.14';
   /** Which table of fields an interpreter's frame has (3.11 on). */
-  readonly frameLayout: '3.11' | '3.12';
+  readonly frameLayout: '3.11' | '3.12' | '3.14';
   /** A frame object without the frame that it may hold. */
   readonly frameObjectBytes: number;
   /** Where in a generator its frame begins. */
@@ -105,6 +111,8 @@ export interface Profile {
   /** Bytes before the characters of a compact ASCII string; any other has 24 or 16 more. */
   readonly asciiHeadBytes: number;
   readonly compactHeadBytes: number;
+  /** A tuple before its items: 3.14 has room for its hash. */
+  readonly tupleHeadBytes: number;
   readonly instanceLayout: InstanceLayout;
   /** PyWeakReference, with its collector's head. */
   readonly weakrefBytes: number;
@@ -130,6 +138,9 @@ const v311: Profile = {
   debugBytes: { clean: 0xcd, dead: 0xdd, forbidden: 0xfd, hasSerial: false },
   fatalNamesFunction: true,
   gcHeadBytes: 16,
+  incrementalGc: false,
+  tracksDicts: false,
+  tracksTuplesLazily: false,
   thresholds: [700, 10, 10],
   deferredCollection: false,
   phaseStrings: false,
@@ -157,6 +168,7 @@ const v311: Profile = {
   codeInline: true,
   asciiHeadBytes: 48,
   compactHeadBytes: 72,
+  tupleHeadBytes: 24,
   instanceLayout: 'values',
   weakrefBytes: 80,
   maxFreeLists: { list: 80, dict: 80, dictKeys: 80, float: 100, tuple: 2000, tupleLength: 20 },
@@ -211,6 +223,19 @@ const v38: Profile = {
   weakrefBytes: 80,
 };
 
+const v314: Profile = {
+  ...v313,
+  name: '3.14',
+  incrementalGc: true,
+  tracksDicts: true,
+  tracksTuplesLazily: true,
+  untracksDicts: false,
+  thresholds: [2000, 10, 0],
+  tupleHeadBytes: 32,
+  functionLayout: '3.14',
+  frameLayout: '3.14',
+};
+
 /** Every profile by its name. */
 export const profiles: Readonly<Record<ProfileName, Profile>> = {
   '2.7': {
@@ -233,5 +258,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
   '3.11': v311,
   '3.12': v312,
   '3.13': v313,
-  '3.14': { ...v313, name: '3.14' },
+  '3.14': v314,
+  // The incremental collector was taken out again; all else is as before.
+  '3.14.5': { ...v314, name: '3.14.5', incrementalGc: false, thresholds: [2000, 10, 10] },
 };

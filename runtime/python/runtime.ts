@@ -13,6 +13,7 @@ import { DictValues } from './dict-values.ts';
 import { Frames } from './frame.ts';
 import { Functions } from './funcobject.ts';
 import { Collector } from './gc.ts';
+import { IncrementalCollector } from './gc-incremental.ts';
 import { Generators } from './genobject.ts';
 import { DebugHooks } from './debug-hooks.ts';
 import { debugMallocStats } from './debug-malloc-stats.ts';
@@ -89,7 +90,7 @@ export class PythonRuntime {
     this.core = core;
     if (options.debug === true)
       core.allocator = new DebugHooks(mem, this.obmalloc, 'o', this.profile);
-    this.gc = new Collector(core);
+    this.gc = this.profile.incrementalGc ? new IncrementalCollector(core) : new Collector(core);
     core.gc = this.gc;
     this.scalars = new Scalars(core);
     this.tuples = new Tuples(core);
@@ -107,6 +108,7 @@ export class PythonRuntime {
     const chunks = (): ArenaAllocator => this.obmalloc.arenas.source;
     this.frames = new Frames(core, this.functions, chunks, this.weakrefs);
     this.generators = new Generators(core, this.frames, this.weakrefs);
+    this.gc.forEachRoot = (visit) => this.frames.forEachRoot(visit);
     this.gc.help = {
       maybeUntrackTuple: (op) => this.tuples.maybeUntrack(op),
       maybeUntrackDict: (op) => this.dicts.maybeUntrack(op),

@@ -18,19 +18,22 @@ export class Tuples {
   /** numfree and head for each length 1..20: 8 and 8 bytes. */
   private readonly lists: number;
   private readonly maxLength: number;
+  /** Bytes before the items. */
+  private readonly headBytes: number;
 
   constructor(core: ObjectCore) {
     this.core = core;
     this.maxLength = core.profile.maxFreeLists.tupleLength;
+    this.headBytes = core.profile.tupleHeadBytes;
     this.type = core.register(KIND_TUPLE, {
       name: 'tuple',
       isGc: true,
       dealloc: (op, position) => this.dealloc(op, position),
       traverse: (op, visitor) => this.traverse(op, visitor),
-      sizeOf: (op) => 24 + 8 * this.length(op),
+      sizeOf: (op) => this.headBytes + 8 * this.length(op),
     });
     this.lists = core.data.variable(16 * (this.maxLength + 1));
-    this.empty = core.data.variable(40, 16) + 16;
+    this.empty = core.data.variable(16 + this.headBytes, 16) + 16;
     core.init(this.empty, this.type);
     core.mem.store32(this.empty, core.profile.immortal ? -1 : 0x3fffffff);
   }
@@ -39,11 +42,11 @@ export class Tuples {
     return this.core.mem.load32(op + 16);
   }
   item(op: number, i: number): number {
-    return this.core.mem.load64(op + 24 + 8 * i);
+    return this.core.mem.load64(op + this.headBytes + 8 * i);
   }
   /** Stores an item and takes over the reference. */
   setItem(op: number, i: number, item: number): void {
-    this.core.mem.store64(op + 24 + 8 * i, item);
+    this.core.mem.store64(op + this.headBytes + 8 * i, item);
   }
 
   /**
@@ -58,7 +61,8 @@ export class Tuples {
     const op = this.takeFree(length);
     core.init(op, this.type);
     core.mem.store64(op + 16, length);
-    core.mem.zero(op + 24, 8 * length);
+    if (this.headBytes > 24) core.mem.store64(op + 24, -1); // ob_hash: not computed yet
+    core.mem.zero(op + this.headBytes, 8 * length);
     core.gc.track(op);
     return op;
   }
@@ -69,7 +73,7 @@ export class Tuples {
     const list = this.lists + 16 * length;
     const taken = core.profile.takesLongestTuple ? this.maxLength : this.maxLength - 1;
     const op = length <= taken ? m.load64(list + 8) : 0;
-    if (op === 0) return core.gc.alloc(24 + 8 * length);
+    if (op === 0) return core.gc.alloc(this.headBytes + 8 * length);
     m.store64(list + 8, this.item(op, 0));
     m.store32(list, m.load32(list) - 1);
     return op;
@@ -127,7 +131,12 @@ export class Tuples {
   }
 
   private traverse(op: number, visitor: Visitor): void {
-    this.core.visitArray(op + 24, this.length(op), true, visitor);
+    this.core.visitArray(op + this.headBytes, this.length(op), true, visitor);
+  }
+
+  /** The tuple has its items, which were at hand when it was made. */
+  made(op: number): void {
+    if (this.core.profile.tracksTuplesLazily) this.maybeUntrack(op);
   }
 
   /** Takes a tuple off its generation if no item can be part of a cycle. */

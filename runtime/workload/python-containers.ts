@@ -23,6 +23,7 @@ export class PythonTuple implements TupleType {
     items.forEach((item, i) => {
       tuples.setItem(tuple, i, item);
     });
+    tuples.made(tuple);
     return tuple;
   }
 

@@ -389,6 +389,7 @@ export class ObjectScript {
       if (kind === 'list') py.lists.initItem(op, i, item);
       else py.tuples.setItem(op, i, item);
     });
+    if (kind === 'tuple' && e.length === null) py.tuples.made(op);
     return op;
   }
 }

@@ -59,7 +59,7 @@ describe('a collection in steps', () => {
     expect(said).toEqual(['Node']);
     expect(steps.filter((s) => s === 'finalizer' || s === 'clear')).toEqual(['finalizer', 'clear']);
     expect(steps.at(-1)).toBe('done');
-    expect(at.value).toEqual({ generation: 2, collected: 1, uncollectable: 0 });
+    expect(at.value).toMatchObject({ generation: 2, collected: 1, uncollectable: 0 });
     expect(py.gc.stats[2]).toEqual({ collections: 1, collected: 1, uncollectable: 0 });
     py.check();
   });
