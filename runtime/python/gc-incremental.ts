@@ -253,7 +253,7 @@ export class IncrementalCollector extends Collector {
     return first + more;
   }
 
-  override promote(_generation: number): void {
+  override promote(): void {
     this.untrackTuples(this.from);
     if (this.from !== this.to) this.lists.merge(this.from, this.to);
   }

@@ -274,8 +274,9 @@ export class Collector implements Generations, GcAllocator {
     lists.merge(young, this.head(generation + 1));
   }
 
-  finish(_generation: number): void {
-    // Nothing is left to do: survivors are in their generation.
+  /** Survivors are in their generation already. */
+  finish(generation: number): void {
+    assert(generation < NUM_GENERATIONS, 'finish: a generation was collected');
   }
 
   /** Calls visit for each object of a list; visit may take that object off it. */
