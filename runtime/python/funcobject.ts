@@ -6,8 +6,8 @@
 //
 // A function object is made each time a `def` is executed; its code object once, by the compiler.
 // Fields and sizes by version stand in the tables below, from the declarations of
-// Include/cpython/funcobject.h and sys.getsizeof() of 2.7.18, 3.8.18, 3.11.7, 3.12.1 and 3.13.0; 3.14 of its declarations
-// and of a build for 32 bits.
+// Include/cpython/funcobject.h and sys.getsizeof() of 2.7.18, 3.8.18, 3.11.7, 3.12.1 and 3.13.0;
+// 3.14 from its declarations and a build for 32 bits.
 // Not modelled: the fields of code objects but for size, locals and stack; annotations.
 
 import {

@@ -13,18 +13,20 @@
 // young count is of objects that were tracked less those that are not any more, wherever they are.
 // One that takes it over the threshold asks for an increment, whose work is
 //
-//     work_to_do += young count + heap size / 10 / threshold 1   (at most 1.5 times the young count)
+//     work_to_do += young count + heap size / 10 / threshold 1
 //
-// Nothing is done while that is below zero: earlier increments went further than they had to. A
-// cycle starts with marking: what running frames reach goes to the visited space unexamined, and
-// counts as work done, twice. After an increment its size comes off.
+// of which the heap's part is at most 1.5 times the young count. Nothing is done while that is
+// below zero: earlier increments went further than they had to. A cycle starts with marking: what
+// running frames reach goes to the visited space unexamined, and counts as work done, twice. After
+// an increment its size comes off.
 //
 // gc.collect(0) collects the young objects, 1 does an increment, 2 collects everything and starts a
 // new cycle. gc.get_stats() counts increments as generation 1, and marking not at all. The third
 // threshold is 0 and cannot be set. gc.get_objects(): 0 is young, 2 is both spaces.
 //
 // Invariants: between collections a young or pending object has the bit of the pending space, a
-// visited or permanent one that of the visited. heapSize is the number of containers that are tracked.
+// visited or permanent one that of the visited. heapSize is the number of containers that are
+// tracked.
 // Source: CPython 3.14 Python/gc.c gc_collect_increment(), expand_region_transitively_reachable(),
 // mark_at_start(), completed_scavenge(); compared with 3.14.2. Not modelled: marking from the
 // modules' and types' dicts.

@@ -1,5 +1,5 @@
-// The incremental collector of 3.14.0 to 3.14.4: the course of its increments against a real 3.14.2,
-// and what of its state can be seen from outside.
+// The incremental collector of 3.14.0 to 3.14.4: the course of its increments against a real
+// 3.14.2, and what of its state can be seen from outside.
 
 import { describe, expect, test } from 'vitest';
 import { newProcess, ProcessMemory } from '../../../runtime/process-memory.ts';
