@@ -11,6 +11,7 @@ import type { PythonHeap } from '../runtime/workload/python-heap.ts';
 import { type GoCase, startGo, type Started, startPython } from '../runtime/workload/start.ts';
 import type { StartKind } from '../runtime/workload/python-start.ts';
 import type { System } from '../userspace/system.ts';
+import type { SubjectHeap } from './inspect/subject.ts';
 
 /** A process that is about to run its program, on either runtime. */
 export type StartedCase = Started<GoHeap> | Started<PythonHeap>;
@@ -38,8 +39,18 @@ export function startCase(system: System, text: string, seed = 0): StartedCase {
   return startPython(system, version, { gc, start });
 }
 
+/** The heap as the inspection API takes it. */
+export function subjectHeap(heap: GoHeap | PythonHeap): SubjectHeap {
+  if (heap.runtime === 'go') return { runtime: 'go', go: heap.go };
+  return { runtime: 'python', py: heap.py, named: heap.namedRoots };
+}
+
 function goCase(text: string, settings: readonly string[]): GoCase {
-  const found: { profile?: GoCase['profile']; gcPercent?: number; memoryLimit?: number } = {};
+  const found: {
+    profile?: GoCase['profile'];
+    gcPercent?: number;
+    memoryLimit?: number;
+  } = {};
   for (const s of settings) {
     const profile = findGoProfile(s.replace(/^(profile=)?(go)?/, 'go'));
     const percent = /^GOGC=(off|\d+)$/.exec(s)?.[1];

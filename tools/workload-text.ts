@@ -1,6 +1,7 @@
 // Cases of a workload side by side, as a page of text.
 
 import { type CostTable, defaultCosts, kernelNs } from './cost.ts';
+import { pinText, rootLines, totalText } from './pins-text.ts';
 import { curve, thinned } from './plot.ts';
 import { bytes, number } from './replay/summary.ts';
 import { STEPS } from './waterfall.ts';
@@ -41,10 +42,29 @@ export function workloadText(
     line('  = resident', (r) => number(r.waterfall.rss)),
     line('  + the kernel for it', (r) => number(r.waterfall.kernel)),
     '',
+    ...pinned(results),
     ...plots(results),
     '',
     ...outputs(results),
   ].join('\n');
+}
+
+/** What cannot be given back, and the roots that hold the worst place of each kind. */
+function pinned(results: readonly CaseResult[]): string[] {
+  const lines: string[] = [];
+  for (const { name, pins } of results) {
+    if (pins === undefined || pins.totals.length === 0) continue;
+    lines.push(`  ${name}`);
+    for (const total of pins.totals) {
+      lines.push(`    ${totalText(total)}`);
+      const worst = pins.pins.find((p) => p.kind === total.kind);
+      if (worst === undefined) continue;
+      const [head = ''] = pinText(worst);
+      lines.push(`      the worst: ${head}`, ...rootLines(worst).map((l) => `        ${l}`));
+    }
+  }
+  if (lines.length === 0) return lines;
+  return ['What cannot be given back, and who holds it (more: `why pinned`):', ...lines, ''];
 }
 
 function outputs(results: readonly CaseResult[]): string[] {

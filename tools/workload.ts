@@ -14,7 +14,9 @@ import { programs } from '../runtime/workload/programs/index.ts';
 import { fsckSystem } from '../userspace/fsck.ts';
 import { addSwap } from '../userspace/swap.ts';
 import { type SystemConfig, System } from '../userspace/system.ts';
-import { startCase, type StartedCase } from './cases.ts';
+import { startCase, type StartedCase, subjectHeap } from './cases.ts';
+import { worstPins } from './inspect/pins/index.ts';
+import type { Pins } from './inspect/pins/pin.ts';
 import { hashSystem } from './session/hash.ts';
 import { importUserFile } from './typescript/hooks.ts';
 import { STEPS, type Waterfall, waterfall } from './waterfall.ts';
@@ -29,6 +31,8 @@ export interface RunOptions {
   /** Bytes of swap; 0 or absent for none. */
   readonly swap?: number;
   readonly thp?: 'always' | 'madvise' | 'never';
+  /** Whether to look for what cannot be given back at the end: it walks the whole heap. */
+  readonly pins?: boolean;
   /** 0 or absent: Go's clock as it is; else it goes a little differently for each. */
   readonly seed?: number;
 }
@@ -48,6 +52,8 @@ export interface CaseResult {
   readonly systemCalls: number;
   readonly virtualNs: number;
   readonly waterfall: Waterfall;
+  /** What of its heap cannot be given back at the end, and who holds it, where that was asked. */
+  readonly pins?: Pins | undefined;
   /** Resident bytes over virtual time: [ns, bytes]. */
   readonly course: readonly (readonly [number, number])[];
 }
@@ -109,13 +115,20 @@ export function runCase(program: Program, name: string, options: RunOptions): Ca
     return heap.scope(() => {
       const output = runProgram(heap, program, options.scale);
       const result = resultOf(name, started, output, course);
+      const pins = options.pins === true ? pinsOf(started) : undefined;
       fsckSystem(system);
-      return result;
+      return { ...result, pins };
     });
   } catch (e) {
     if (!(e instanceof GuestSignal)) throw e;
     return { ...resultOf(name, started, 'killed', course), killed: true };
   }
+}
+
+/** The worst place of each kind. */
+function pinsOf({ heap, task, memory }: StartedCase): Pins {
+  const process = { name: task.comm, task, heap: subjectHeap(heap) };
+  return worstPins({ system: memory.system, processes: [process] }, task.pid, 1);
 }
 
 function resultOf(

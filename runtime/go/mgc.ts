@@ -38,7 +38,14 @@ export interface RootScanner {
   prepare(): number;
   /** Marks from the pointers of one job. @returns bytes scanned, negative for stacks. */
   scan(job: number): number;
+  /**
+   * Visits the roots by name, for whoever looks from outside: `load` reads a word without effect.
+   */
+  forEachRoot?(load: (va: number) => number, visit: RootVisitor): void;
 }
+
+/** Told of a root, `global 3`, and its pointer, which may be nil. */
+export type RootVisitor = (root: string, pointer: number) => void;
 
 /** One cycle, as gctrace tells it. */
 export interface CycleReport {

@@ -104,6 +104,13 @@ export class Specials {
       for (const q of this.cleanupQueue) this.greyAddress(q.fn);
       return 0;
     },
+    forEachRoot: (load, visit) => {
+      for (const s of this.spans)
+        for (let r = this.heap.spans.specials[s]; r !== 0; r = load(r + NEXT))
+          visit('a finalizer or cleanup', load(r + FIRST));
+      for (const q of this.finQueue) visit('the queue of finalizers', q.object);
+      for (const q of this.cleanupQueue) visit('the queue of cleanups', q.fn);
+    },
   };
 
   private greyAddress(addr: number): void {
@@ -339,7 +346,10 @@ export class Specials {
 
   /** What is queued and has not run. */
   get waiting(): { readonly finalizers: number; readonly cleanups: number } {
-    return { finalizers: this.finQueue.length, cleanups: this.cleanupQueue.length };
+    return {
+      finalizers: this.finQueue.length,
+      cleanups: this.cleanupQueue.length,
+    };
   }
 
   /** The runtime's goroutines run what is queued. @returns how many functions ran. */

@@ -9,7 +9,7 @@
 //
 // Source: Go 1.26.8 src/runtime/mgcpacer.go (utilization), proc.go (sysmon's 10 ms), stack.go.
 
-import type { CycleReport } from './mgc.ts';
+import type { CycleReport, RootScanner } from './mgc.ts';
 import { GC_MARK } from './mgc.ts';
 import { bootProgram } from './boot.ts';
 import { GOAL_UTILIZATION } from './mgcpacer.ts';
@@ -57,7 +57,15 @@ export class GoProgram {
     // main's stack is in one of the spans that the start made.
     this.stack = go.bootStack;
     this.stackBase = go.sys.addressOf(go.heap.spans.start[this.stack]);
-    go.gc.roots = [...go.gc.roots, { prepare: () => 1, scan: () => this.scanStack() }];
+    const own: RootScanner = {
+      prepare: () => 1,
+      scan: () => this.scanStack(),
+      forEachRoot: (load, visit) => {
+        for (let i = 0; i < this.depth; i++)
+          visit(`slot ${i} of main's stack`, load(this.stackBase + i * 8));
+      },
+    };
+    go.gc.roots = [...go.gc.roots, own];
     go.gc.onStart = () => {
       this.cycleStart = this.nowNs;
       this.backgroundNs = 0;

@@ -156,6 +156,9 @@ export class GoRuntime {
         }
         return 0; // counted as part of the program's data segment
       },
+      forEachRoot: (load, visit) => {
+        for (let i = 0; i < this.globals; i++) visit(`global ${i}`, load(this.globalsBase + i * 8));
+      },
     };
   }
 

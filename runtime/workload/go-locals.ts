@@ -12,6 +12,7 @@
 // Source: Go 1.26 src/runtime/stack.go stackalloc().
 
 import { InputError } from '../../kernel/errors.ts';
+import type { RootScanner } from '../go/mgc.ts';
 import type { GoRuntime } from '../go/runtime.ts';
 
 const STACK_PAGES = 8;
@@ -43,7 +44,19 @@ export class GoLocals {
     this.main = { base, top: base, end: base + STACK_PAGES * PAGE };
     this.running = this.main;
     this.top = base;
-    const own = { prepare: () => 1, scan: () => this.scan() };
+    const own: RootScanner = {
+      prepare: () => 1,
+      scan: () => this.scan(),
+      forEachRoot: (load, visit) => {
+        const stack = (whose: string, of: GoStack): void => {
+          const top = of === this.running ? this.top : of.top;
+          for (let at = of.base; at < top; at += 8)
+            visit(`variable ${(at - of.base) / 8} of ${whose}`, load(at));
+        };
+        stack('main', this.main);
+        for (const task of this.tasks) stack('a goroutine', task);
+      },
+    };
     go.gc.roots = [...go.gc.roots, own];
   }
 

@@ -47,6 +47,7 @@ export function startGoProgram(go: GoRuntime): void {
   }
   go.gc.roots = [
     ...go.gc.roots.map((r) => ({
+      ...r,
       prepare: () => r.prepare(),
       scan: (job: number) => (r.scan(job), 0),
     })),

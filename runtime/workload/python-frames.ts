@@ -46,6 +46,10 @@ export class PythonFrame {
     this.top = mark;
   }
 
+  forEachRoot(whose: string, visit: (root: string, object: number) => void): void {
+    for (let i = 0; i < this.top; i++) visit(`variable ${i} of ${whose}`, this.slots[i]);
+  }
+
   /** The last variable that holds `op` is set to None. */
   drop(op: number): void {
     for (let i = this.top - 1; i >= 0; i--) {
@@ -59,8 +63,14 @@ export class PythonFrame {
 
 export class PythonFrames {
   running: PythonFrame;
+  private readonly main: PythonFrame;
 
   constructor(core: ObjectCore) {
-    this.running = new PythonFrame(core);
+    this.main = new PythonFrame(core);
+    this.running = this.main;
+  }
+
+  forEachRoot(visit: (root: string, object: number) => void): void {
+    this.main.forEachRoot('main', visit);
   }
 }

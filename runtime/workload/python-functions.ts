@@ -23,7 +23,12 @@ function slotsClass(
   finalizer: ((self: number) => void) | null = null,
 ): PyClass {
   const slots = Array.from({ length: count }, (_, i) => `s${String(i)}`);
-  return heap.py.instances.makeClass({ name, slots, weakref: false, finalizer });
+  return heap.py.instances.makeClass({
+    name,
+    slots,
+    weakref: false,
+    finalizer,
+  });
 }
 
 export class PythonFunctions {
@@ -42,7 +47,11 @@ export class PythonFunctions {
     const { functions, scalars } = heap.py;
     heap.clock.allocate();
     if (this.methodFunction === 0) {
-      const code = functions.makeCode({ locals: 2, stack: 4, instructions: 64 });
+      const code = functions.makeCode({
+        locals: 2,
+        stack: 4,
+        instructions: 64,
+      });
       this.methodFunction = functions.make(code, scalars.none, heap.literal('method'));
     }
     return heap.hold(functions.makeMethod(this.methodFunction, self));
@@ -89,7 +98,10 @@ export class PythonFunctions {
       core.decref(tuple);
       return closure;
     };
-    return { captured: Object.fromEntries(Object.entries(captured).map(field)), make };
+    return {
+      captured: Object.fromEntries(Object.entries(captured).map(field)),
+      make,
+    };
   }
 }
 
@@ -117,7 +129,11 @@ export class PythonGenerators {
     const make = (body: Generator['body']): Ref => {
       heap.clock.allocate();
       const op = heap.hold(heap.py.instances.make(cls));
-      this.live.set(op, { frame: new PythonFrame(heap.py.core), body, next: null });
+      this.live.set(op, {
+        frame: new PythonFrame(heap.py.core),
+        body,
+        next: null,
+      });
       return op;
     };
     const next = (stream: Ref): number | undefined => this.next(of, stream);
@@ -153,6 +169,10 @@ export class PythonGenerators {
     const value = heap.unbox(of, op);
     heap.py.core.decref(op);
     return value;
+  }
+
+  forEachRoot(visit: (root: string, object: number) => void): void {
+    for (const { frame } of this.live.values()) frame.forEachRoot('a generator', visit);
   }
 
   /** The frame gives its variables up. */

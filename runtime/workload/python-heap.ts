@@ -135,6 +135,14 @@ export class PythonHeap implements Heap {
     return { get: () => this.unbox(kind, frame.at(at)), set };
   }
 
+  /** Visits what the program's variables and literals hold, each with its name. */
+  readonly namedRoots = (visit: (root: string, object: number) => void): void => {
+    this.frames.forEachRoot(visit);
+    this.generators.forEachRoot(visit);
+    for (const [text, op] of this.literals)
+      visit(`the literal ${JSON.stringify(text.slice(0, 40))}`, op);
+  };
+
   /** Runs something in another frame: a generator's. */
   inFrame<T>(frame: PythonFrame, body: () => T): T {
     const before = this.frames.running;
@@ -159,7 +167,12 @@ export class PythonHeap implements Heap {
   ): RecordType<F> {
     const { instances } = this.py;
     const slots = options.slots === true ? Object.keys(kinds) : null;
-    const cls = instances.makeClass({ name, slots, weakref: slots === null, finalizer: null });
+    const cls = instances.makeClass({
+      name,
+      slots,
+      weakref: slots === null,
+      finalizer: null,
+    });
     const fields = Object.entries(kinds).map(([n, kind]) => this.field(n, kind));
     const make = (...given: number[]): Ref => {
       this.clock.allocate();
@@ -168,7 +181,12 @@ export class PythonHeap implements Heap {
       return op;
     };
     const byName = Object.fromEntries(fields.map((f) => [f.name, f]));
-    return { type: 'record', name, fields: byName as RecordType<F>['fields'], make };
+    return {
+      type: 'record',
+      name,
+      fields: byName as RecordType<F>['fields'],
+      make,
+    };
   }
 
   private field(name: string, kind: Kind): Field {

@@ -87,10 +87,11 @@ async function workload(name: string, options: Options): Promise<void> {
     await vary(name, options.vary, cases, base, options.json);
     return;
   }
+  const alone = { ...base, pins: true };
   const results = runCases(
     program,
     cases,
-    options.together === true ? { ...base, limit: 0 } : base,
+    options.together === true ? { ...alone, limit: 0 } : alone,
   );
   const together =
     options.together === true

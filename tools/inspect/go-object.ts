@@ -57,7 +57,12 @@ export function goObjectAt(
     if (pointer) pointers++;
     const digits = (n: number): string => n.toString(16).padStart(8, '0');
     const target = pointer && hi < 0x8000 ? hi * 2 ** 32 + lo : 0;
-    words.push({ offset, hex: digits(hi) + digits(lo), isPointer: pointer, target });
+    words.push({
+      offset,
+      hex: digits(hi) + digits(lo),
+      isPointer: pointer,
+      target,
+    });
   }
   return {
     span,
@@ -74,7 +79,7 @@ export function goObjectAt(
 }
 
 /** Says of word i of the object whether it is a pointer. */
-function pointerTest(
+export function pointerTest(
   go: GoRuntime,
   peek: Peek,
   span: GoSpan,

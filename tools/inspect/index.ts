@@ -10,6 +10,7 @@ import { goObjectAt } from './go-object.ts';
 import { goView } from './go.ts';
 import { lruView } from './lru.ts';
 import { pythonBlocksAt } from './python-arenas.ts';
+import { pinsAt, worstPins } from './pins/index.ts';
 import { asideOf, pythonObjectAt, pythonView } from './python.ts';
 import type { Selection } from './selection.ts';
 import { slabDetail, slabView } from './slab.ts';
@@ -59,6 +60,9 @@ export const inspections = {
   },
   /** Rows of 16 bytes of a process (or, with pid 0, of RAM). */
   bytes: (s: Subject, pid: number, from: number, rows: number) => byteRows(s, pid, from, rows),
+  /** What cannot be given back, and who holds it: the worst places, or those at an address. */
+  worstPins: (s: Subject, pid: number, n: number) => worstPins(s, pid, n),
+  pinsAt: (s: Subject, pid: number, address: number) => pinsAt(s, pid, address),
   /** Where all memory of a process with a heap is. */
   waterfall: (s: Subject, pid: number): Waterfall | undefined => {
     const p = processOf(s, pid);

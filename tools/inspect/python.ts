@@ -38,7 +38,12 @@ export interface PythonView {
   readonly collecting: boolean;
   readonly generations: readonly PythonGeneration[];
   /** Size class by size: pools, blocks in use, blocks. */
-  readonly classes: readonly { size: number; pools: number; used: number; blocks: number }[];
+  readonly classes: readonly {
+    size: number;
+    pools: number;
+    used: number;
+    blocks: number;
+  }[];
 }
 
 /** Runs `look` with the runtime reading from outside; undefined where it needs an absent page. */
@@ -61,7 +66,12 @@ export function pythonView(p: SubjectProcess): PythonView | undefined {
   const classes = new Map<number, { size: number; pools: number; used: number; blocks: number }>();
   for (const pool of arenas.flatMap((a) => a.pools)) {
     if (pool.used === 0) continue;
-    const c = classes.get(pool.size) ?? { size: pool.size, pools: 0, used: 0, blocks: 0 };
+    const c = classes.get(pool.size) ?? {
+      size: pool.size,
+      pools: 0,
+      used: 0,
+      blocks: 0,
+    };
     classes.set(pool.size, c);
     c.pools++;
     c.used += pool.used;
@@ -135,23 +145,48 @@ function objectStart(p: SubjectProcess, py: PythonRuntime, va: number): number {
   const { pool, first, blocks } = place;
   const n = Math.floor((va - first) / pool.size);
   if (va < first || blocks[n] !== 2) return 0;
-  const block = first + n * pool.size;
-  for (const presize of [0, 16, 24, 32]) {
+  return objectIn(py, peek, first + n * pool.size, pool.size);
+}
+
+/** What may lie in a block before its object: the collector's head, a dict and weak references. */
+const PRESIZES = [0, 16, 24, 32] as const;
+
+/** Where the object begins in a block that is in use; 0 where the block holds none. */
+export function objectIn(py: PythonRuntime, peek: Peek, block: number, bytes: number): number {
+  for (const presize of PRESIZES) {
     const op = block + presize;
+    if (presize + 16 > bytes) break;
     const kind = kindAt(peek, op);
     if (kind >= 0 && presize > 0 === py.core.isGcKind(kind)) return op;
   }
   return 0;
 }
 
+/** Whether a block in use holds an object that was freed: it waits in its type's free list. */
+export function freedObjectIn(
+  py: PythonRuntime,
+  peek: Peek,
+  block: number,
+  bytes: number,
+): boolean {
+  return PRESIZES.some((presize) => {
+    if (presize + 16 > bytes) return false;
+    const kind = typeKindAt(peek, block + presize);
+    return kind >= 0 && presize > 0 === py.core.isGcKind(kind);
+  });
+}
+
 /** The kind that an object at `op` would have; -1 where its type word leads to no type. */
 function kindAt(peek: Peek, op: number): number {
+  return peek.load32(op) === 0 ? -1 : typeKindAt(peek, op);
+}
+
+function typeKindAt(peek: Peek, op: number): number {
   const type = peek.load64(op + 8);
   if (type <= 0 || (type & 7) !== 0 || peek.at(type) < 0) return -1;
   const entry = peek.load32(type + TP_DEALLOC) - TEXT_BASE;
   const kind = entry / 16;
-  const isObject = Number.isInteger(kind) && kind >= 0 && kind < NR_KINDS;
-  return isObject && peek.load32(op) !== 0 ? kind : -1;
+  return Number.isInteger(kind) && kind >= 0 && kind < NR_KINDS ? kind : -1;
 }
 
 function objectOf(py: PythonRuntime, op: number): PythonObject {
@@ -186,13 +221,14 @@ function objectOf(py: PythonRuntime, op: number): PythonObject {
   };
 }
 
-function typeName(py: PythonRuntime, op: number): string {
+/** `list`, the name of a class. */
+export function typeName(py: PythonRuntime, op: number): string {
   const ops = py.core.ops[py.core.kindOf(op)];
   return ops?.nameOf?.(op) ?? ops?.name ?? 'object';
 }
 
 /** The value of a scalar, the length of a container. */
-function textOf(py: PythonRuntime, op: number): string {
+export function textOf(py: PythonRuntime, op: number): string {
   switch (py.core.kindOf(op)) {
     case KIND_NONE:
       return 'None';

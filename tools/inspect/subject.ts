@@ -11,7 +11,15 @@ import type { System } from '../../userspace/system.ts';
 
 export type SubjectHeap =
   | { readonly runtime: 'go'; readonly go: GoRuntime }
-  | { readonly runtime: 'python'; readonly py: PythonRuntime };
+  | {
+      readonly runtime: 'python';
+      readonly py: PythonRuntime;
+      /** What the program itself holds; unknown of a saved machine. */
+      readonly named?: NamedRoots | undefined;
+    };
+
+/** Visits the references that a program's variables hold: what each is, and its object. */
+export type NamedRoots = (visit: (root: string, object: number) => void) => void;
 
 export interface SubjectProcess {
   readonly name: string;

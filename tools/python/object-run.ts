@@ -3,6 +3,7 @@
 // The script's names are roots in a map from name to address, one reference each. Literals and
 // classes are made before the first statement, so they cost nothing where they are used.
 
+import type { NamedRoots } from '../inspect/subject.ts';
 import { InputError } from '../../kernel/errors.ts';
 import {
   checkReferences,
@@ -254,7 +255,10 @@ export class ObjectScript {
     }
   }
 
-  // names -----------------------------------------------------------------------------------------
+  /** The script's names as roots, for whoever asks what holds an object. */
+  readonly namedRoots: NamedRoots = (visit) => {
+    for (const [name, op] of this.names) visit(`the name ${name}`, op);
+  };
 
   private keyOf(name: Name): string {
     if (name.indices === null) return name.base;

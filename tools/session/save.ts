@@ -74,7 +74,10 @@ export async function saveMachine(roots: Roots, of: string): Promise<Uint8Array>
   if (config.replacement !== undefined || config.prng !== undefined) {
     throw new InputError('', 'a machine with a replacement policy of its own cannot be saved');
   }
-  const root = { processes: processes.map((p) => ({ ...p })), system };
+  const root = {
+    processes: processes.map((p) => ({ ...p, heap: dataOf(p.heap) })),
+    system,
+  };
   const graph = writeGraph(root, options(system));
   const { data, ...text } = graph;
   const json = new TextEncoder().encode(JSON.stringify(text));
@@ -191,12 +194,21 @@ function templateProcess(system: System, heap: HeapHeader | null): SessionProces
   return { id: 0, name: '', task, heap: { runtime: 'python', py } };
 }
 
+/** A heap without what the running program held: see graph.ts. */
+function dataOf(heap: SessionHeap | undefined): SessionHeap | undefined {
+  return heap?.runtime === 'python' ? { runtime: 'python', py: heap.py } : heap;
+}
+
 function heapHeader(heap: SessionHeap | undefined): HeapHeader | null {
   if (heap === undefined) return null;
   if (heap.runtime === 'python') {
     return { runtime: 'python', profile: heap.py.profile.name, procs: 1 };
   }
-  return { runtime: 'go', profile: heap.go.profile.name, procs: heap.go.procs.length };
+  return {
+    runtime: 'go',
+    profile: heap.go.profile.name,
+    procs: heap.go.procs.length,
+  };
 }
 
 function options(system: System): GraphOptions {

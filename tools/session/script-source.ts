@@ -28,7 +28,10 @@ interface Script {
   readonly ram: number | undefined;
   readonly statements: readonly { readonly line: number }[];
   /** A runtime in a process of `system`, ready to run; @returns what runs statement i. */
-  readonly begin: (system: System) => { heap: SessionHeap; step: (i: number) => string };
+  readonly begin: (system: System) => {
+    heap: SessionHeap;
+    step: (i: number) => string;
+  };
 }
 
 function source({ name, text, ram, statements, begin }: Script): Source {
@@ -116,7 +119,10 @@ export function pythonScriptSource(
       }
       const script = new ObjectScript(name, py);
       script.prepare(objects);
-      return { heap, step: (i) => story(script.step(objects[i]!)) };
+      return {
+        heap: { ...heap, named: script.namedRoots },
+        step: (i) => story(script.step(objects[i]!)),
+      };
     },
   });
 }

@@ -4,17 +4,14 @@
 // So a position, "after n steps", names one state of the machine: to go back is to start anew and
 // to run up to there.
 
-import type { GoRuntime } from '../../runtime/go/runtime.ts';
-import type { PythonRuntime } from '../../runtime/python/runtime.ts';
 import type { Task } from '../../userspace/process.ts';
 import type { System } from '../../userspace/system.ts';
+import type { SubjectHeap } from '../inspect/subject.ts';
 
 export type SessionKind = 'scenario' | 'recording' | 'workload' | 'script' | 'machine';
 
 /** A runtime whose heap lies in a process. */
-export type SessionHeap =
-  | { readonly runtime: 'go'; readonly go: GoRuntime }
-  | { readonly runtime: 'python'; readonly py: PythonRuntime };
+export type SessionHeap = SubjectHeap;
 
 export interface SessionProcess {
   /** Its number, as the source counts: a recording's own task numbers; else the pid. */

@@ -8,9 +8,9 @@
 import { KernelBug } from '../../kernel/errors.ts';
 import { type Program, runProgram } from '../../runtime/workload/heap.ts';
 import { System } from '../../userspace/system.ts';
-import { startCase, type StartedCase } from '../cases.ts';
+import { startCase, type StartedCase, subjectHeap } from '../cases.ts';
 import { type Driver, Held, type SeekWatch } from './source.ts';
-import type { SessionHeap, SessionProcess, Source } from './source.ts';
+import type { SessionProcess, Source } from './source.ts';
 
 const DEFAULT_RAM = 2 ** 30;
 
@@ -73,8 +73,7 @@ class WorkloadDriver implements Driver {
 
   processes(): SessionProcess[] {
     const { heap, task } = this.started;
-    const seen: SessionHeap =
-      heap.runtime === 'go' ? { runtime: 'go', go: heap.go } : { runtime: 'python', py: heap.py };
+    const seen = subjectHeap(heap);
     return task.alive ? [{ id: task.pid, name: task.comm, task, heap: seen }] : [];
   }
 
@@ -101,7 +100,8 @@ class WorkloadDriver implements Driver {
     };
     try {
       if (position === 0) return;
-      started.heap.scope(() => runProgram(started.heap, this.program, this.options.scale));
+      // No scope around it: at the end main's variables still hold what they held.
+      runProgram(started.heap, this.program, this.options.scale);
       this.done = true;
       this.finished(reached);
     } catch (e) {

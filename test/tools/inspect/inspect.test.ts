@@ -18,7 +18,11 @@ const opened = new Map<string, Session>();
 function workload(language: string): Session {
   const known = opened.get(language);
   if (known !== undefined) return known;
-  const session = openWorkload('binary-trees', { case: language, scale: 0.05, ram: 2 ** 27 });
+  const session = openWorkload('binary-trees', {
+    case: language,
+    scale: 0.05,
+    ram: 2 ** 27,
+  });
   session.seek(40);
   opened.set(language, session);
   return session;
@@ -45,6 +49,8 @@ function argumentsFor(session: Session, selection: Selection): Record<Inspection
     goObject: [pid, va],
     pythonObject: [pid, va],
     bytes: [pid, va, 8],
+    worstPins: [pid, 2],
+    pinsAt: [pid, va],
     waterfall: [pid],
   };
 }
