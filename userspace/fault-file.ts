@@ -75,9 +75,13 @@ function mapAround(vma: Vma, pmd: number, va: VirtAddr, window: number): boolean
       i++;
       continue;
     }
-    if (mm.pgt.isNone(pmd) && !allocTablePinned(vma, pmd, pfn)) return false;
     const nr = 1 << pages.compoundOrder(head);
     const start = i - (pfn - head);
+    if (mm.pgt.isNone(pmd)) {
+      // A folio that ends the file makes no table (filemap_map_pages(), can_map_large).
+      if (inode.kind === 'disk' && start + nr >= inode.sizePages) return false;
+      if (!allocTablePinned(vma, pmd, pfn)) return false;
+    }
     const whole = nr > 1 && folioFits(vma, va - (index - start) * PAGE_SIZE, start, nr);
     const first = whole ? start : i;
     const stop = whole ? start + nr : Math.min(start + nr, to + 1);
@@ -104,7 +108,9 @@ function allocTablePinned(vma: Vma, pmd: number, pfn: Pfn): boolean {
 /** Was the page asked for in this very fault, without waiting for it? */
 function isInFlight(vma: Vma, index: number): boolean {
   const { inFlight } = vma.mm.system;
-  return inFlight.inode === vma.file!.inode && index >= inFlight.start && index < inFlight.end;
+  const { inode } = vma.file!;
+  if (inode.sparse && !inode.stored.has(index)) return false;
+  return inFlight.inode === inode && index >= inFlight.start && index < inFlight.end;
 }
 
 /** Maps a cached page unless something is there already. */

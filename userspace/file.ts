@@ -33,6 +33,8 @@ export class Inode implements PageOwner {
   unlinked = false;
   /** Its mappings may be filled around a fault; not so System V segments (shm_vm_ops). */
   mapsAround = true;
+  /** Made empty: what was never written is holes, which are zeroed without asking a device. */
+  sparse = false;
   readonly cache = new PageCache();
   /** What the disk holds of pages that were written back; other pages are zeros there. */
   readonly stored = new Map<number, Int32Array>();

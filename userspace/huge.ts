@@ -165,7 +165,7 @@ export function splitHugePmd(mm: Mm, vma: Vma, pmd: number): void {
     if (!zero) pages.setMapcount(pfn, pages.mapcount(pfn) + 1);
   }
   if (!zero) {
-    munlockMapped(vma, page);
+    // A lock stays: it goes with the first entry that does.
     pages.words[page * PAGE_RECORD + PAGE_REFCOUNT] += HPAGE_PMD_NR - 1;
     pages.setEntireMapcount(page, pages.entireMapcount(page) - 1);
   }

@@ -51,7 +51,7 @@ function forEachPte(vma: Vma, start: number, end: number, visit: (entry: number)
     if (pte !== NO_ENTRY) {
       for (let at = va; at < next; at += PAGE_SIZE, pte += 2) {
         if ((words[pte] | words[pte + 1]) === 0) continue;
-        if (splitIfPart(vma, pte, at, next)) visit(pte);
+        if (splitIfPart(vma, pte, at, va, next)) visit(pte);
       }
     }
     va = next;
@@ -69,9 +69,9 @@ function splitForPart(vma: Vma, pmd: number): boolean {
 
 /**
  * The entry at `pte` may map a page of a compound one: that is split for good, unless the range
- * covers all of it. @returns false where the page is to be left alone.
+ * [start, end) covers all of it. @returns false where the page is to be left alone.
  */
-function splitIfPart(vma: Vma, pte: number, va: number, end: number): boolean {
+function splitIfPart(vma: Vma, pte: number, va: number, start: number, end: number): boolean {
   const { mm } = vma;
   const { pages, mem } = mm.system.machine;
   const lo = mem.words[pte];
@@ -83,13 +83,9 @@ function splitIfPart(vma: Vma, pte: number, va: number, end: number): boolean {
   if (isMappedElsewhere(mm, head)) return false;
   const before = pfn - head;
   if (before === 0 && va + nr * PAGE_SIZE <= end && isRun(vma, pte, head, nr)) return true;
-  if (
-    before > 0 &&
-    va - before * PAGE_SIZE >= vma.start &&
-    isRun(vma, pte - before * 2, head, nr)
-  ) {
-    return true; // its head was visited, so the range covers all of it
-  }
+  const visited = before > 0 && va - before * PAGE_SIZE >= start;
+  // Its head was visited, so the range covers all of it.
+  if (visited && isRun(vma, pte - before * 2, head, nr)) return true;
   return splitFolio(mm.system, head, true);
 }
 

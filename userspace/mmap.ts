@@ -63,6 +63,7 @@ import {
   VM_NORESERVE,
   VM_SHARED,
   VM_SPECIAL,
+  VM_SYNC,
   VM_WRITE,
   Vma,
   vmFlagsOfProt,
@@ -87,7 +88,7 @@ const LEGACY_MAP_MASK =
   MAP_HUGETLB |
   MAP_32BIT |
   MAP_ABOVE4G |
-  (0x3f << MAP_HUGE_SHIFT);
+  (0x1f << MAP_HUGE_SHIFT);
 
 /** What mmap() made: its address, and how many bytes the caller has to populate. */
 export interface Mapped {
@@ -124,6 +125,7 @@ export function doMmap(
     ((flags & MAP_GROWSDOWN) !== 0 ? VM_GROWSDOWN : 0) |
     ((flags & MAP_LOCKED) !== 0 ? VM_LOCKED : 0) |
     ((flags & MAP_STACK) !== 0 ? VM_NOHUGEPAGE : 0) |
+    ((flags & MAP_SYNC) !== 0 ? VM_SYNC : 0) |
     mm.defFlags |
     VM_MAYREAD |
     VM_MAYWRITE |

@@ -88,7 +88,7 @@ function checkTarget(r: Remap, oldLength: number): void {
   if ((flags & MREMAP_DONTUNMAP) !== 0 && oldLen !== newLen) throw new SysError(EINVAL);
   // The end of the old range as 64 bits have it: a huge length wraps round.
   const oldEnd = addr + (oldLength < 0 ? pageDown(oldLength + 4095) : oldLen);
-  const overlaps = (oldEnd < 0 || oldEnd > wanted) && wanted + newLen > addr;
+  const overlaps = (oldEnd < 0 || oldEnd > wanted) && addr >= 0 && wanted + newLen > addr;
   if (overlaps) throw new SysError(EINVAL);
   if (mm.vmas.size + 2 >= mm.system.sysctl.maxMapCount - 3) throw new SysError(ENOMEM);
 }

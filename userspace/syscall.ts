@@ -38,12 +38,24 @@ import { doMincore, doMsync } from './msync.ts';
 import type { Task } from './process.ts';
 import type { System } from './system.ts';
 
+/** What reg() gives for the last page of positive values: 2^63 - 4096 and what follows. */
+const LAST_PAGE = 2 ** 53 - PAGE_SIZE;
+
 /** A 64-bit register, given as its two halves, as the number that system calls here take. */
 export function reg(lo: number, hi: number): number {
   const value = (hi | 0) * 2 ** 32 + (lo >>> 0);
-  if (Math.abs(value) <= Number.MAX_SAFE_INTEGER || (lo & 0xfff) === 0) return value; // exact
+  if (Math.abs(value) < LAST_PAGE || (lo & 0xfff) === 0) return value; // exact
+  if (hi === 0x7fffffff && lo >>> 12 === 0xfffff) return LAST_PAGE + (lo & 0xfff);
   const limit = 2 ** 53 - 2 * PAGE_SIZE;
   return (value < 0 ? -limit : limit) + (lo & 0xfff);
+}
+
+/** No access may reach past the last place that 63 bits can name (rw_verify_area()). */
+function checkFileRange(offset: number, length: number): void {
+  if (length < 0) throw new SysError(EFAULT); // the buffer would leave the address space
+  const isLast = offset >= LAST_PAGE && offset < LAST_PAGE + PAGE_SIZE;
+  const limit = isLast ? LAST_PAGE + PAGE_SIZE : 2 ** 63;
+  if (length > 0 && offset + length >= limit) throw new SysError(EINVAL);
 }
 
 // open(2) flags.
@@ -173,6 +185,7 @@ export class Syscalls {
         throw new SysError(EEXIST);
       }
       const inode = known ?? this.system.createFile(path, 0);
+      if (known === undefined) inode.sparse = true;
       const mode = flags & O_ACCMODE;
       if (mode === O_ACCMODE) throw new SysError(EINVAL);
       if ((flags & O_TRUNC) !== 0 && mode !== O_RDONLY) truncateFile(this.system, inode, 0);
@@ -200,9 +213,10 @@ export class Syscalls {
       if (offset < 0) throw new SysError(EINVAL);
       const file = task.files.get(fd);
       if (!file.writable) throw new SysError(EBADF);
-      if (length < 0) throw new SysError(EFAULT); // the buffer would leave the address space
+      checkFileRange(offset, length);
       const room = maxFileBytes(file.inode) - offset;
-      if (length > 0 && room <= 0) throw new SysError(EFBIG);
+      if (length === 0) return 0;
+      if (room <= 0) throw new SysError(EFBIG);
       const count = Math.min(length, room);
       writeFile(this.system, file.inode, offset, count, byte);
       return count;
@@ -216,7 +230,7 @@ export class Syscalls {
       if (offset < 0) throw new SysError(EINVAL);
       const file = task.files.get(fd);
       if (!file.readable) throw new SysError(EBADF);
-      if (length < 0) throw new SysError(EFAULT);
+      checkFileRange(offset, length);
       const count = Math.max(0, Math.min(length, file.inode.size - offset));
       if (count === 0) return 0;
       this.lastByte = readFile(this.system, file, offset, length, offset + count);
