@@ -26,14 +26,18 @@ const MAGIC = 'pagewalk-machine';
 const VERSION = 1;
 const SHAPE = `a file that begins with "${MAGIC} ${VERSION}"`;
 
-interface Header {
-  /** Where the machine came from, for people: `rand-swap.scn after 12 steps`. */
-  readonly of: string;
+/** What it takes to make a machine of the same make as a saved one. */
+interface Make {
   readonly config: SystemConfig;
   /** Memory groups were in use. */
   readonly groups: boolean;
   /** The runtime in each of the processes, in order. */
   readonly heaps: readonly (HeapHeader | null)[];
+}
+
+interface Header extends Make {
+  /** Where the machine came from, for people: `rand-swap.scn after 12 steps`. */
+  readonly of: string;
   readonly hash: string;
   readonly bytes: readonly [graph: number, data: number];
   readonly checksum: string;
@@ -46,9 +50,15 @@ interface HeapHeader {
 }
 
 /** What is saved: everything hangs off these. */
-interface Roots {
+export interface Roots {
   readonly processes: readonly SessionProcess[];
   readonly system: System;
+}
+
+/** A machine's whole state, in memory. */
+export interface MachineState {
+  readonly make: Make;
+  readonly graph: Graph;
 }
 
 /** The two parts of a graph that are JSON. */
@@ -69,16 +79,7 @@ export function isSavedMachine(bytes: Uint8Array): boolean {
  * @throws InputError where it holds what cannot be saved (a policy that is a function of its own)
  */
 export async function saveMachine(roots: Roots, of: string): Promise<Uint8Array> {
-  const { system, processes } = roots;
-  const { machine, config } = system;
-  if (config.replacement !== undefined || config.prng !== undefined) {
-    throw new InputError('', 'a machine with a replacement policy of its own cannot be saved');
-  }
-  const root = {
-    processes: processes.map((p) => ({ ...p, heap: dataOf(p.heap) })),
-    system,
-  };
-  const graph = writeGraph(root, options(system));
+  const { make, graph } = stateOf(roots);
   const { data, ...text } = graph;
   const json = new TextEncoder().encode(JSON.stringify(text));
   const plain = new Uint8Array(json.length + data.length);
@@ -87,10 +88,8 @@ export async function saveMachine(roots: Roots, of: string): Promise<Uint8Array>
   const packed = await gzip(plain);
   const header: Omit<Header, 'checksum'> = {
     of,
-    config,
-    groups: machine.groups !== null,
-    heaps: processes.map(({ heap }) => heapHeader(heap)),
-    hash: hashSystem(system),
+    ...make,
+    hash: hashSystem(roots.system),
     bytes: [json.length, data.length],
   };
   const sum = checksum([new TextEncoder().encode(JSON.stringify(header)), packed]);
@@ -101,6 +100,29 @@ export async function saveMachine(roots: Roots, of: string): Promise<Uint8Array>
   file.set(packed, head.length);
   restore({ ...header, checksum: sum }, graph, of);
   return file;
+}
+
+/**
+ * The whole state of a machine as data.
+ * @throws InputError where it holds what cannot be saved (a policy that is a function of its own)
+ */
+export function stateOf({ system, processes }: Roots): MachineState {
+  const { machine, config } = system;
+  if (config.replacement !== undefined || config.prng !== undefined) {
+    throw new InputError('', 'a machine with a replacement policy of its own cannot be saved');
+  }
+  const root = { processes: processes.map((p) => ({ ...p, heap: dataOf(p.heap) })), system };
+  const heaps = processes.map(({ heap }) => heapHeader(heap));
+  const make = { config, groups: machine.groups !== null, heaps };
+  return { make, graph: writeGraph(root, options(system)) };
+}
+
+/** A machine in that state, with everything anew: what is done to it does not touch the state. */
+export function restoreState({ make, graph }: MachineState): Roots {
+  const system = new System(make.config);
+  if (make.groups) system.machine.useGroups();
+  const processes = make.heaps.map((heap) => templateProcess(system, heap));
+  return readGraph(graph, { processes, system }, options(system)) as Roots;
 }
 
 /**
@@ -166,11 +188,7 @@ function readHeader(name: string, bytes: Uint8Array): { header: Header; packed: 
 
 /** Makes the machine that a header describes, and reads the graph into it. */
 function restore(header: Header, graph: Graph, name: string): Roots {
-  const system = new System(header.config);
-  if (header.groups) system.machine.useGroups();
-  const processes = header.heaps.map((heap) => templateProcess(system, heap));
-  const live = { processes, system };
-  const read = readGraph(graph, live, options(system)) as Roots;
+  const read = restoreState({ make: header, graph });
   const hash = hashSystem(read.system);
   if (hash !== header.hash) {
     const why = `the machine does not come back as it was (hash ${hash}, not ${header.hash})`;

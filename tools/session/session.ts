@@ -6,6 +6,9 @@
 // Going forward runs steps; going back starts the source anew and runs up to there, since a source
 // makes the same run each time. The logs grow with the furthest position reached and stay.
 //
+// Where a program cannot be held between two steps, a move by one step takes snapshots of those
+// that are likely to be asked for next (snapshots.ts).
+//
 // Within a step there are details (probes.ts): enter() holds the machine in the middle of it, after
 // so many of them. Such a machine goes no further: what comes next starts the source anew.
 // Isomorphic: it runs in Node and in a page's worker.
@@ -17,6 +20,7 @@ import { CounterLog, EventLog } from './events.ts';
 import { hashSystem } from './hash.ts';
 import { type Detail, Probes } from './probes.ts';
 import { type Driver, Held, type SessionKind, type SessionProcess } from './source.ts';
+import { Snapshots } from './snapshots.ts';
 import type { Source } from './source.ts';
 
 /** Where a run is to stop: after the step in which such an event happens. */
@@ -37,6 +41,8 @@ export interface Watch {
 
 type EventTest = (point: number, args: readonly number[]) => boolean;
 
+/** Steps that are photographed with a move by one step, in its direction. */
+const NEAR = 16;
 /** Details of one step that are told at most. */
 const MOST_DETAILS = 20_000;
 
@@ -49,6 +55,7 @@ export class Session {
   private driver: Driver;
   private at = 0;
   private within = 0;
+  private readonly snapshots = new Snapshots();
   /** What happens in the step that is entered, or was asked for last. */
   private seen: { readonly step: number; readonly details: readonly Detail[] } | undefined;
   /** The furthest position reached: the logs know what happened up to there. */
@@ -322,8 +329,13 @@ export class Session {
 
   /** Moves a driver that cannot be held between two steps. */
   private runTo(driver: Driver, position: number, reached?: (position: number) => void): void {
+    if (reached === undefined && this.showSnapshot(driver, position)) return;
+    const by = reached === undefined && this.within === 0 ? position - this.at : 0;
+    const first = by === -1 ? position - NEAR : position;
+    const last = by === 1 ? position + NEAR : position;
+    if (Math.abs(by) === 1) this.snapshots.clear();
     this.at = this.within = 0;
-    driver.seek?.(position, {
+    driver.seek?.(last, {
       started: (system) => {
         system.machine.trace.subscribe(this.heard);
         reached?.(0);
@@ -331,8 +343,21 @@ export class Session {
       stepped: () => {
         this.stepped();
         reached?.(this.at);
+        if (Math.abs(by) !== 1 || this.at < first || this.at > last) return;
+        this.snapshots.put(this.at, { system: driver.system, processes: driver.processes() });
       },
     });
+    if (this.at > position) this.showSnapshot(driver, position);
+  }
+
+  private showSnapshot(driver: Driver, position: number): boolean {
+    if (position === this.source.length) return false; // the end is reached, not shown
+    const machine = this.snapshots.machineAt(position);
+    if (machine === undefined || driver.show === undefined) return false;
+    driver.show(machine);
+    this.at = position;
+    this.within = 0;
+    return true;
   }
 
   private stepped(): void {

@@ -37,6 +37,8 @@ export interface Driver {
    * its n-th step. step() is not called where there is a seek().
    */
   seek?(position: number, watch: SeekWatch): void;
+  /** Stands for the machine of a step that was passed before; the next seek() ends that. */
+  show?(machine: { readonly system: System; readonly processes: readonly SessionProcess[] }): void;
 }
 
 /** Thrown through a run that is to be left where it stands: nothing on its way minds. */

@@ -1,5 +1,5 @@
 // A workload as a session's source: a step is a moment at which its process asked the kernel for
-// something (page faults, system calls) or its runtime collected.
+// something (page faults, system calls) or its runtime collected; the last one is its end.
 //
 // The program is a function that runs to its end, so it cannot be held: a position is reached by
 // running it anew, and it is stopped there by an exception. Nothing on its way is told: scopes that
@@ -9,6 +9,7 @@ import { KernelBug } from '../../kernel/errors.ts';
 import { type Program, runProgram } from '../../runtime/workload/heap.ts';
 import { System } from '../../userspace/system.ts';
 import { startCase, type StartedCase, subjectHeap } from '../cases.ts';
+import type { Roots } from './save.ts';
 import { type Driver, Held, type SeekWatch } from './source.ts';
 import type { SessionProcess, Source } from './source.ts';
 
@@ -49,6 +50,7 @@ export function workloadSource(name: string, program: Program, options: Workload
 class WorkloadDriver implements Driver {
   done = false;
   private started!: StartedCase;
+  private shown: Roots | undefined;
   private readonly program: Program;
   private readonly options: WorkloadOptions;
   private readonly labels: string[];
@@ -68,10 +70,11 @@ class WorkloadDriver implements Driver {
   }
 
   get system(): System {
-    return this.started.memory.system;
+    return this.shown?.system ?? this.started.memory.system;
   }
 
   processes(): SessionProcess[] {
+    if (this.shown !== undefined) return this.shown.processes.filter((p) => p.task.alive);
     const { heap, task } = this.started;
     const seen = subjectHeap(heap);
     return task.alive ? [{ id: task.pid, name: task.comm, task, heap: seen }] : [];
@@ -81,7 +84,13 @@ class WorkloadDriver implements Driver {
     throw new KernelBug('a workload is moved by seek()');
   }
 
+  show(machine: Roots): void {
+    this.shown = machine;
+    this.done = false;
+  }
+
   seek(position: number, watch: SeekWatch): void {
+    this.shown = undefined;
     const system = new System({ ram: this.options.ram ?? DEFAULT_RAM });
     const started = startCase(system, this.options.case);
     this.started = started;
@@ -102,8 +111,10 @@ class WorkloadDriver implements Driver {
       if (position === 0) return;
       // No scope around it: at the end main's variables still hold what they held.
       runProgram(started.heap, this.program, this.options.scale);
+      this.labels[reached++] ??= 'the program returns';
       this.done = true;
       this.finished(reached);
+      watch.stepped();
     } catch (e) {
       if (!(e instanceof Held)) throw e;
     }

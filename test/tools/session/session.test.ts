@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { fsckSystem } from '../../../userspace/fsck.ts';
 import { fsckKernel } from '../../../kernel/fsck.ts';
 import { saveMachine } from '../../../tools/session/save.ts';
+import { inspect } from '../../../tools/inspect/index.ts';
 import { openSession, openWorkload } from '../../../tools/session/open.ts';
 import type { Session } from '../../../tools/session/session.ts';
 
@@ -142,6 +143,41 @@ test.each(SOURCES)(
         events,
       ]);
     }
+  },
+);
+
+test.each(['go', 'python'])(
+  'a workload on %s, step by step: the machines of snapshots are those of the run',
+  (runtime) => {
+    const session = openWorkload('graphs', { scale: 0.02, case: runtime, ram: 2 ** 28 });
+    const looks = (s: Session): string => {
+      const { pid } = s.processes[0].task;
+      const telling = inspect(s, 'telling', [pid]);
+      const heap = inspect(s, 'go', [pid]) ?? inspect(s, 'python', [pid]);
+      const chain = telling === undefined ? undefined : inspect(s, 'chain', [telling]);
+      return JSON.stringify([s.hash(), telling, chain, heap, inspect(s, 'waterfall', [pid])]);
+    };
+    session.run();
+    const to = session.length >> 1;
+    expect(to).toBeGreaterThan(2);
+    const wanted: string[] = [];
+    for (const n of [to - 1, to, to + 1]) {
+      session.seek(0);
+      session.seek(n);
+      wanted.push(looks(session));
+    }
+    session.seek(to - 2);
+    for (const text of wanted) {
+      expect(session.step()).toBe(true);
+      expect(looks(session) === text).toBe(true);
+    }
+    session.back();
+    session.back();
+    expect(session.position).toBe(to - 1);
+    expect(looks(session) === wanted[0]).toBe(true);
+    session.seek(session.length - 1);
+    expect(session.step()).toBe(true);
+    expect(session.done).toBe(true);
   },
 );
 

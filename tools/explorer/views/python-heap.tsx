@@ -153,7 +153,7 @@ function ObjectGraph(props: { pid: number; object: PythonObject }): VNode {
   const { pid, object } = props;
   const { gcRefs, generation, references } = object;
   const state = [
-    object.refcount < 0 ? 'immortal' : `${count(object.refcount)} references to it`,
+    object.refcount < 0 ? 'immortal' : referencesTo(object.refcount),
     object.tracked ? (generation < 0 ? 'tracked' : `generation ${generation}`) : 'not tracked',
     ...(gcRefs >= 0 ? [`gc_refs ${gcRefs}`] : []),
   ];
@@ -253,4 +253,8 @@ function Classes(props: { heap: PythonView }): VNode {
       </div>
     </section>
   );
+}
+
+function referencesTo(n: number): string {
+  return n === 1 ? '1 reference to it' : `${count(n)} references to it`;
 }
