@@ -6,7 +6,9 @@ import process from 'node:process';
 import { gunzipSync } from 'node:zlib';
 import { InputError } from '../kernel/errors.ts';
 import { type ProfileName, profiles, PythonRuntime } from '../runtime/index.ts';
+import { sizesText } from '../runtime/python/profile.ts';
 import { newProcess, ProcessMemory } from '../runtime/process-memory.ts';
+import { DebugHooks, FatalError } from '../runtime/python/debug-hooks.ts';
 import { System } from '../userspace/system.ts';
 import type { AllocOptions } from './commands/alloc.ts';
 import { ObjectScript } from './python/object-run.ts';
@@ -15,16 +17,27 @@ import { AllocatorProbe } from './python/probe.ts';
 import { parseRaw, runRaw } from './python/raw.ts';
 import { runStream } from './python/stream.ts';
 import { story } from './python/story.ts';
+import { Watched } from './python/watched.ts';
 
 type Print = (observation: object) => void;
 
 /** Runs a script or stream and prints an observation for each statement or checkpoint. */
 export function allocPython(file: string, options: AllocOptions): void {
-  const run = prepare(file, profileOf(file, options.profile));
+  const watched = new Watched(options);
+  const version = profileOf(file, options.profile);
+  const run = prepare(file, version, watched);
   const lines: string[] = [];
-  const print: Print = (o) => lines.push(options.json === true ? JSON.stringify(o) : story(o));
+  if (options.json !== true) lines.push(`CPython ${version}: ${sizesText(profiles[version])}`);
+  const print: Print = (o) => {
+    const all = watched.take(o);
+    lines.push(options.json === true ? JSON.stringify(all) : story(all));
+  };
   try {
     run(print);
+  } catch (e) {
+    if (!(e instanceof FatalError)) throw e;
+    process.stderr.write(`${e.message}\n`);
+    process.exitCode = 1;
   } finally {
     process.stdout.write(lines.map((line) => `${line}\n`).join(''));
   }
@@ -42,22 +55,36 @@ function profileOf(file: string, wanted: string | undefined): ProfileName {
 }
 
 /** Reads and checks the file; @returns what runs it. */
-function prepare(file: string, version: ProfileName): (print: Print) => void {
+function prepare(file: string, version: ProfileName, watched: Watched): (print: Print) => void {
   const bytes = read(file);
+  const debug = watched.isDebug;
   if (file.endsWith('.pyraw')) {
-    const statements = parseRaw(file, bytes.toString('utf8'));
+    watched.refuse(file, 'an object script');
+    const statements = parseRaw(file, bytes.toString('utf8'), debug);
     return (print) => {
-      const py = newPython(version);
-      runRaw(statements, new AllocatorProbe(py.mem, py.obmalloc), print);
+      const { mem, obmalloc, profile } = newPython(version);
+      const hooks = debug ? new DebugHooks(mem, obmalloc, 'o', profile) : null;
+      runRaw(statements, new AllocatorProbe(mem, obmalloc, hooks), print);
     };
   }
   if (file.endsWith('.pyobj')) {
     const statements = parseObjects(file, bytes.toString('utf8'));
     return (print) => {
-      new ObjectScript(file, newPython(version)).run(statements, print);
+      const py = newPython(version, debug);
+      const script = new ObjectScript(file, py);
+      script.prepare(statements);
+      watched.watch(py, file);
+      for (const s of statements) {
+        watched.line(s.line);
+        print(script.step(s));
+      }
+      const last = watched.last();
+      if (last !== null) print(last);
     };
   }
   if (file.endsWith('.pystream.gz') || file.endsWith('.pystream')) {
+    watched.refuse(file, 'an object script');
+    if (debug) throw new InputError(file, '--debug is for scripts, not for streams');
     const stream = unzip(file, bytes);
     return (print) => {
       const py = newPython(version);
@@ -68,9 +95,10 @@ function prepare(file: string, version: ProfileName): (print: Print) => void {
 }
 
 /** A CPython in a process of its own, on a machine of 16 GiB. */
-export function newPython(version: ProfileName): PythonRuntime {
+export function newPython(version: ProfileName, debug = false): PythonRuntime {
   const system = new System({ ram: 16 * 2 ** 30 });
-  return new PythonRuntime(new ProcessMemory(system, newProcess(system, 'python')), version);
+  const memory = new ProcessMemory(system, newProcess(system, 'python'));
+  return new PythonRuntime(memory, version, { debug });
 }
 
 function read(file: string): Buffer {

@@ -90,6 +90,11 @@ export class Classes {
     return cls;
   }
 
+  /** Name of the class whose type object is there; undefined where there is none. */
+  named(type: number): string | undefined {
+    return this.classes.get(type)?.name;
+  }
+
   /** Calls visit for each name that the shared tables of the classes hold. */
   forEachName(visit: (name: number) => void): void {
     const { keys } = this;

@@ -25,6 +25,8 @@ export class FatalError extends Error {
 }
 
 export class DebugHooks implements RawAllocator {
+  /** What lies before the program's bytes. */
+  static readonly headBytes = 2 * SST;
   private readonly mem: Memory;
   private readonly inner: RawAllocator;
   /** 'r', 'm' or 'o': which family of functions a block belongs to. */

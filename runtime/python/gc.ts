@@ -63,6 +63,8 @@ export class Collector implements Generations, GcAllocator {
   help!: CollectorHelp;
   /** Called at the end of each collection. */
   onCollection: ((done: Collection) => void) | null = null;
+  /** Told of each step of each collection, while somebody looks. */
+  onStep: ((step: GcStep, generation: number) => void) | null = null;
   /** Lines that gc.set_debug() asks for. */
   log: (line: string) => void = () => undefined;
   /** How long a collection took, for those lines; whoever has a clock sets it. */
@@ -216,10 +218,11 @@ export class Collector implements Generations, GcAllocator {
   /** gc.collect(generation). @returns the number of unreachable objects found. */
   collect(generation: number): number {
     if (this.collecting) return 0;
-    const steps = this.steps(generation, false);
+    const steps = this.steps(generation, this.onStep !== null);
     for (;;) {
       const { done, value } = steps.next();
       if (done === true) return value.collected + value.uncollectable;
+      this.onStep?.(value, generation);
     }
   }
 

@@ -114,6 +114,14 @@ export interface Profile {
   /** A tuple before its items: 3.14 has room for its hash. */
   readonly tupleHeadBytes: number;
   readonly instanceLayout: InstanceLayout;
+  /** collections.deque: items of a block, free blocks that wait, whether all deques share them. */
+  readonly deque: {
+    readonly blockItems: number;
+    readonly maxFree: number;
+    readonly isShared: boolean;
+  };
+  /** sys.getsizeof(0) counts a digit (3.11). */
+  readonly zeroHasDigit: boolean;
   /** PyWeakReference, with its collector's head. */
   readonly weakrefBytes: number;
   readonly maxFreeLists: {
@@ -170,6 +178,8 @@ const v311: Profile = {
   compactHeadBytes: 72,
   tupleHeadBytes: 24,
   instanceLayout: 'values',
+  deque: { blockItems: 64, maxFree: 16, isShared: false },
+  zeroHasDigit: true,
   weakrefBytes: 80,
   maxFreeLists: { list: 80, dict: 80, dictKeys: 80, float: 100, tuple: 2000, tupleLength: 20 },
 };
@@ -220,7 +230,9 @@ const v38: Profile = {
   codeHeadBytes: 176,
   codeInline: false,
   instanceLayout: 'dict',
-  weakrefBytes: 80,
+  deque: { blockItems: 64, maxFree: 16, isShared: true },
+  zeroHasDigit: false,
+  weakrefBytes: 72,
 };
 
 const v314: Profile = {
@@ -235,6 +247,18 @@ const v314: Profile = {
   functionLayout: '3.14',
   frameLayout: '3.14',
 };
+
+/** What arenas, pools and small objects are, in words. */
+export function sizesText(profile: Profile): string {
+  const arena = 2 ** (profile.arenaBits - 10);
+  const pool = 2 ** (profile.poolBits - 10);
+  const sizes = arena < 1024 ? `${arena} KiB` : `${arena / 1024} MiB`;
+  const border = profile.smallRequestThreshold;
+  return (
+    `arenas of ${sizes}, pools of ${pool} KiB; small objects end at ${border} bytes ` +
+    '(256 in old versions); the "256 K" that is often quoted is the arena of versions before 3.10'
+  );
+}
 
 /** Every profile by its name. */
 export const profiles: Readonly<Record<ProfileName, Profile>> = {
@@ -252,6 +276,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     codeHeadBytes: 128,
     asciiHeadBytes: 36,
     compactHeadBytes: 36,
+    deque: { blockItems: 62, maxFree: 10, isShared: true },
     weakrefBytes: 88,
   },
   '3.8': v38,

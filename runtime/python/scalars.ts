@@ -159,7 +159,8 @@ export class Scalars {
   }
 
   private intBytes(op: number): number {
-    return 24 + 4 * Math.max(1, this.intDigits(op).digits.length);
+    const least = this.core.profile.zeroHasDigit ? 1 : 0;
+    return 24 + 4 * Math.max(least, this.intDigits(op).digits.length);
   }
 
   // float ------------------------------------------------------------------------------------

@@ -11,6 +11,10 @@ export interface AllocOptions {
   readonly profile?: string;
   readonly base?: string;
   readonly json?: boolean;
+  readonly debug?: boolean;
+  readonly gcDebug?: string;
+  readonly steps?: boolean;
+  readonly top?: string;
 }
 
 export function register(program: Command): void {
@@ -22,9 +26,13 @@ export function register(program: Command): void {
         .choices(['go', 'python'])
         .makeOptionMandatory(),
     )
-    .option('--profile <version>', 'the version emulated: go1.9, go1.19, go1.26; 2.7 … 3.14')
+    .option('--profile <version>', 'the version emulated: go1.9, go1.19, go1.26; 2.7 … 3.14.5')
     .option('--base <file>', 'the state in which scripts start (JSON)')
     .option('--json', 'print observations as JSON lines')
+    .option('--debug', 'Python: PYTHONMALLOC=debug, marks around blocks; adds write() and dump()')
+    .option('--gc-debug <flags>', 'Python: gc.set_debug(): stats,collectable,uncollectable,saveall')
+    .option('--steps', 'Python: each step of each collection, with gc_refs')
+    .option('--top <n>', 'Python: the n who holds the memory at the end, by line and by type')
     .argument('<file>', 'the script (*.heap) or stream')
     .action((file: string, options: AllocOptions) => {
       if (options.runtime === 'go') allocGo(file, options);

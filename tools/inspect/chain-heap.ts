@@ -1,6 +1,7 @@
 // The upper links of a chain: what an address is in the heap of its process.
 
 import { ARENA_BYTES } from '../../runtime/go/sys.ts';
+import { sizesText } from '../../runtime/python/profile.ts';
 import { hexText, type ChainFact, type ChainLink } from './chain-parts.ts';
 import { goObjectAt } from './go-object.ts';
 import { pythonBlocksAt } from './python-arenas.ts';
@@ -124,6 +125,9 @@ function pythonLinks(p: SubjectProcess, va: number): ChainLink[] {
     facts: [
       { label: 'starts', value: hexText(arena.address) },
       { label: 'pools', value: `${arena.freePools} of ${arena.totalPools} free` },
+      ...(p.heap?.runtime === 'python'
+        ? [{ label: 'sizes', value: sizesText(p.heap.py.profile) }]
+        : []),
     ],
     select: at(arena.address),
   });

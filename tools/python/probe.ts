@@ -10,6 +10,8 @@ import {
   type Obmalloc,
   POOL_OVERHEAD,
 } from '../../runtime/index.ts';
+import { DebugHooks } from '../../runtime/python/debug-hooks.ts';
+import type { RawAllocator } from '../../runtime/python/raw-allocator.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../userspace/mman.ts';
 
 /** Where a block lies; 'large' if the raw allocator has it. */
@@ -50,6 +52,9 @@ class OffsetArenas implements ArenaAllocator {
 
 export class AllocatorProbe {
   readonly obmalloc: Obmalloc;
+  /** What a script calls: obmalloc, or debug hooks around it. */
+  readonly allocator: RawAllocator;
+  private readonly hooks: DebugHooks | null;
   private readonly mem: Memory;
   private readonly source: OffsetArenas;
   /** Numbers of the living arenas, by the 1 MiB (or arena size) chunks they touch. */
@@ -58,9 +63,11 @@ export class AllocatorProbe {
   private mapped: number[] = [];
   private unmapped: number[] = [];
 
-  constructor(mem: Memory, obmalloc: Obmalloc) {
+  constructor(mem: Memory, obmalloc: Obmalloc, hooks: DebugHooks | null = null) {
     this.mem = mem;
     this.obmalloc = obmalloc;
+    this.hooks = hooks;
+    this.allocator = hooks ?? obmalloc;
     const { arenas } = obmalloc;
     const source = new OffsetArenas(mem, arenas.poolSize);
     this.source = source;
@@ -97,9 +104,19 @@ export class AllocatorProbe {
     return mallocStats(this.mem, this.obmalloc);
   }
 
+  /** A store by the program, wherever it may go. */
+  write(address: number, byte: number): void {
+    this.mem.store8(address, byte);
+  }
+  /** What the debug hooks know of a block, as text. */
+  dump(p: number): string {
+    return this.hooks?.dump(p) ?? '';
+  }
+
   /** Where a living block lies, from the pool header's arenaindex. */
-  place(p: number): Place {
+  place(block: number): Place {
     const { arenas } = this.obmalloc;
+    const p = this.hooks === null ? block : block - DebugHooks.headBytes;
     if (!arenas.inRange(p)) return 'large';
     const offset = p & (arenas.poolSize - 1);
     const pool = p - offset;

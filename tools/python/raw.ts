@@ -1,6 +1,8 @@
 // Raw scripts (*.pyraw): malloc, calloc, realloc and free on an untouched pymalloc.
 //
-// A script is parsed as a whole, and its names are followed as a whole, before anything runs.
+// A script is parsed as a whole, and its names are followed as a whole, before anything runs. With
+// PYTHONMALLOC=debug there are two statements more: write(a, OFFSET, BYTE) stores a byte where the
+// program has no business, dump(a) prints what the hooks know of a block.
 
 import { Cursor, rangeOf, withoutComment } from './cursor.ts';
 import type { AllocatorProbe, Place } from './probe.ts';
@@ -17,25 +19,25 @@ export interface RawName {
 
 export interface RawStatement {
   readonly line: number;
-  readonly call: 'malloc' | 'calloc' | 'realloc' | 'free' | 'stats' | 'arenas';
+  readonly call: 'malloc' | 'calloc' | 'realloc' | 'free' | 'stats' | 'arenas' | 'write' | 'dump';
   /** What is bound; null for free, stats and arenas. */
   readonly name: RawName | null;
-  /** The block that realloc or free takes; null for NULL. */
+  /** The block that realloc or free takes, or that is written to or dumped; null for NULL. */
   readonly from: RawName | null;
-  /** Sizes in bytes, calloc's count first; the offset of arenas(). */
+  /** Sizes in bytes, calloc's count first; the offset of arenas(); offset and byte of write(). */
   readonly count: number;
   readonly bytes: number;
 }
 
-/** Parses a script; InputError where it is not of the form. */
-export function parseRaw(file: string, text: string): RawStatement[] {
+/** Parses a script; InputError where it is not of the form. @param debug with write() and dump() */
+export function parseRaw(file: string, text: string, debug = false): RawStatement[] {
   const statements: RawStatement[] = [];
   const held = new Set<string>();
   text.split('\n').forEach((raw, i) => {
     const line = withoutComment(raw.replace(/\r$/, ''));
     if (line.trim() === '') return;
     const cursor = new Cursor(file, i + 1, line);
-    const statement = parseStatement(cursor);
+    const statement = parseStatement(cursor, debug);
     cursor.end();
     if (statement.call === 'arenas' && statements.length > 0)
       cursor.fail('arenas(…) can only be the first statement', 0);
@@ -45,7 +47,7 @@ export function parseRaw(file: string, text: string): RawStatement[] {
   return statements;
 }
 
-function parseStatement(c: Cursor): RawStatement {
+function parseStatement(c: Cursor, debug: boolean): RawStatement {
   const line = c.line;
   const none = { line, name: null, from: null, count: 0, bytes: 0 };
   c.blanks();
@@ -64,6 +66,13 @@ function parseStatement(c: Cursor): RawStatement {
     c.expect(')');
     return { ...none, call: 'arenas', bytes };
   }
+  if (debug && (word === 'write' || word === 'dump') && c.take('(')) {
+    const from = parseName(c, false);
+    if (from?.isRange === true) c.fail(`${word}() takes one block`, from.at);
+    const poke = word === 'write' ? parsePoke(c) : { count: 0, bytes: 0 };
+    c.expect(')');
+    return { ...none, call: word, from, ...poke };
+  }
   if (word === 'free' && c.take('(')) {
     const from = parseName(c, true);
     c.expect(')');
@@ -73,6 +82,20 @@ function parseStatement(c: Cursor): RawStatement {
   const name = parseName(c, false);
   c.expect('=');
   return parseCall(c, line, name);
+}
+
+/** `, OFFSET, BYTE`; the offset may be negative. */
+function parsePoke(c: Cursor): { count: number; bytes: number } {
+  c.expect(',');
+  c.blanks();
+  const sign = c.take('-') ? -1 : 1;
+  const count = sign * c.size('an offset');
+  c.expect(',');
+  c.blanks();
+  const at = c.at;
+  const bytes = c.size('a byte');
+  if (bytes > 255) c.fail('a byte is 0 to 255', at);
+  return { count, bytes };
 }
 
 function parseCall(c: Cursor, line: number, name: RawName | null): RawStatement {
@@ -138,7 +161,8 @@ function followNames(c: Cursor, s: RawStatement, held: Set<string>): void {
   for (let i = 0; i < times; i++) {
     if (s.from !== null) {
       const key = keyOf(s.from, i);
-      if (!held.delete(key)) c.fail(`${key} holds no block`, s.from.at);
+      if (!held.has(key)) c.fail(`${key} holds no block`, s.from.at);
+      if (s.call === 'realloc' || s.call === 'free') held.delete(key);
     }
     if (s.name !== null) {
       const key = keyOf(s.name, i);
@@ -198,7 +222,12 @@ export function stepRaw(
   const out: Record<string, unknown> = { line: s.line, call: s.call };
   if (s.call === 'stats') out['stats'] = probe.stats();
   else if (s.call === 'arenas') probe.setOffsets([s.bytes]);
-  else {
+  else if ((s.call === 'write' || s.call === 'dump') && s.from !== null) {
+    const p = blocks.get(keyOf(s.from, 0)) ?? 0;
+    out['name'] = s.from.text;
+    if (s.call === 'write') probe.write(p + s.count, s.bytes);
+    else out['debug'] = probe.dump(p).trimEnd().split('\n');
+  } else {
     out['name'] = (s.name ?? s.from)?.text ?? 'NULL';
     const runs = new Runs();
     const times = (s.name ?? s.from)?.indices?.length ?? 1;
@@ -228,7 +257,7 @@ function runOnce(
     p = blocks.get(key) ?? 0;
     blocks.delete(key);
   }
-  const ob = probe.obmalloc;
+  const ob = probe.allocator;
   if (s.call === 'free') {
     ob.free(p);
     return 0;

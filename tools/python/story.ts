@@ -1,9 +1,13 @@
 // An observation of a Python script as a line for people.
 
+import { type Top, topText } from './allocation-top.ts';
+import { gcStepText } from './gc-steps.ts';
+
 /** `line: call name -> result; what else happened`. */
 export function story(observation: object): string {
   const o = observation as Record<string, unknown>;
   if (typeof o['calls'] === 'number') return checkpoint(o);
+  if (o['top'] !== undefined) return topText(o['top'] as Top).join('\n');
   const parts: string[] = [];
   const say = (label: string, value: unknown): void => {
     if (value !== undefined) parts.push(`${label} ${show(value)}`);
@@ -21,7 +25,10 @@ export function story(observation: object): string {
   if (o['stats'] !== undefined) say('', o['stats']);
   const name = typeof o['name'] === 'string' ? ` ${o['name']}` : '';
   const head = `${String(o['line']).padStart(4)}  ${String(o['call'])}${name}`;
-  return `${head.padEnd(32)} ${parts.join('; ')}`.trimEnd();
+  const line = `${head.padEnd(32)} ${parts.join('; ')}`.trimEnd();
+  const said = ((o['debug'] ?? []) as string[]).map((text) => `        ${text}`);
+  const steps = ((o['steps'] ?? []) as object[]).map(gcStepText);
+  return [line, ...steps, ...said].join('\n');
 }
 
 function checkpoint(o: Record<string, unknown>): string {

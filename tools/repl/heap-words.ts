@@ -4,6 +4,7 @@ import { InputError } from '../../kernel/errors.ts';
 import { chainOf } from '../inspect/chain.ts';
 import type { ChainLink } from '../inspect/chain-parts.ts';
 import { goView } from '../inspect/go.ts';
+import { sizesText } from '../../runtime/python/profile.ts';
 import { pythonView } from '../inspect/python.ts';
 import type { SessionProcess } from '../session/source.ts';
 import { addressArg, type Prompt, type Word } from './words.ts';
@@ -60,6 +61,7 @@ function heapText(process: SessionProcess): string[] {
   const classes = [...view.classes].sort((a, b) => a.size - b.size);
   return [
     `CPython ${view.version}: ${view.arenas.length} arenas`,
+    ...(process.heap?.runtime === 'python' ? [sizesText(process.heap.py.profile)] : []),
     'size   pools  blocks in use',
     ...classes.map((c) => row([c.size, 4], [c.pools, 8], [`${c.used} of ${c.blocks}`, 15])),
     'generations',

@@ -6,6 +6,7 @@ import { TRACEPOINTS } from '../../kernel/trace.ts';
 import { hex, pageDown } from '../../kernel/types.ts';
 import type { System } from '../../userspace/system.ts';
 import type { Detail } from '../session/probes.ts';
+import type { Session } from '../session/session.ts';
 import { pageState } from '../session/page-state.ts';
 import { whyFault } from '../session/why-fault.ts';
 import { whyFrame } from '../session/why-frame.ts';
@@ -68,10 +69,12 @@ const back: Word = {
 
 const inside: Word = {
   name: 'inside',
-  usage: 'inside [N | back | -l]',
-  what: 'goes into the next step, one detail (or N) on: an entry read, a list move; -l lists them',
-  examples: ['inside', 'inside 10', 'inside back', 'inside -l'],
-  completions: () => ['back', '-l'],
+  usage: 'inside [N | back | gc | -l]',
+  what:
+    'goes into the next step, one detail (or N) on: an entry read, a list move; ' +
+    "gc: to the next step of a collection of CPython's; -l lists them",
+  examples: ['inside', 'inside 10', 'inside back', 'inside gc', 'inside -l'],
+  completions: () => ['back', 'gc', '-l'],
   run: (prompt, [n]) => {
     const { session } = prompt;
     if (session.done) return ['the end: no step is left to go into'];
@@ -81,7 +84,9 @@ const inside: Word = {
       return found.map((d, i) => `${i < session.inside ? '  ' : '> '}${detailLine(i, d)}`);
     }
     const step = session.position;
-    const wanted = n === 'back' ? session.inside - 1 : session.inside + countArg(n, 1);
+    const wanted =
+      n === 'gc' ? nextGcStep(session) : session.inside + (n === 'back' ? -1 : countArg(n, 1));
+    if (wanted < 0 && n === 'gc') return ['no step of a collection is ahead within this step'];
     session.enter(Math.max(0, wanted));
     if (session.inside === 0) return position(prompt);
     const seen = session.details(step);
@@ -92,6 +97,13 @@ const inside: Word = {
     ];
   },
 };
+
+/** Number of details up to the next step of a collection; -1 where there is none. */
+function nextGcStep(session: Session): number {
+  const seen = session.details(session.position);
+  const at = seen.findIndex((d, i) => i >= session.inside && d.name.startsWith('gc_'));
+  return at < 0 ? -1 : at + 1;
+}
 
 /** A detail on a line: its number, what it is, its figures. */
 function detailLine(i: number, { name, args }: Detail, of?: number): string {

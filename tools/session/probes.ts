@@ -5,6 +5,7 @@
 //     entry_changed         an entry on the way to the address walked last is another now
 //     list_add, list_del    a frame enters or leaves a list: LRU, per-CPU, a cache's partial slabs
 //     free_list_add, _del   a free block enters or leaves a list of its zone: splits and merges
+//     gc_copy, gc_subtract… a step of a collection of CPython's: its objects, and their gc_refs
 //
 // Probes are put around the methods of one machine's own objects and taken off again, as kprobes
 // are: the machine's code knows nothing of them, and a machine without them pays nothing. An event
@@ -20,7 +21,10 @@ import { TwoList } from '../../kernel/reclaim/two-list.ts';
 import { type Subscriber, TRACEPOINTS } from '../../kernel/trace.ts';
 import type { Pfn } from '../../kernel/types.ts';
 import type { Walker } from '../../kernel/walker.ts';
+import type { PythonRuntime } from '../../runtime/python/runtime.ts';
 import type { System } from '../../userspace/system.ts';
+import { gcRefsText } from '../python/gc-steps.ts';
+import type { SessionProcess } from './source.ts';
 import { entryHex, LEVEL_NAMES, walk, type WalkStep } from '../inspect.ts';
 
 export interface Detail {
@@ -43,7 +47,7 @@ export class Probes {
   private last: { root: Pfn; va: number; entries: readonly WalkStep[] } | undefined;
 
   /** Puts probes on a machine: `heard` is called for everything until remove(). */
-  constructor(system: System, heard: Heard) {
+  constructor(system: System, processes: readonly SessionProcess[], heard: Heard) {
     this.system = system;
     this.tell = heard;
     const { machine } = system;
@@ -62,6 +66,20 @@ export class Probes {
       this.probeLists(policy.lists, (list) => LRU_NAMES[(list - policy.first) % 4] ?? '');
     }
     for (const zone of alloc.zones) this.probeBuddy(zone.buddy, zone.name);
+    for (const { heap } of processes) if (heap?.runtime === 'python') this.probeGc(heap.py);
+  }
+
+  private probeGc(py: PythonRuntime): void {
+    const was = py.gc.onStep;
+    py.gc.onStep = (step, generation) => {
+      const { objects, refs } = gcRefsText(py, step);
+      const one = step.op === 0 ? {} : { object: `0x${step.op.toString(16)}` };
+      const args = { generation, ...one, objects, refs };
+      this.tell({ name: `gc_${step.step}`, args });
+    };
+    this.undo.push(() => {
+      py.gc.onStep = was;
+    });
   }
 
   remove(): void {

@@ -54,7 +54,11 @@ function source({ name, text, ram, statements, begin }: Script): Source {
         get done() {
           return next >= statements.length;
         },
-        step: () => step(next++),
+        step: () => {
+          const seen = step(next); // may be left in the middle
+          next++;
+          return seen;
+        },
       };
     },
   };

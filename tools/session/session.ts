@@ -301,7 +301,7 @@ export class Session {
   private hold(step: number, heard: (detail: Detail) => boolean): void {
     let probes: Probes | undefined;
     const put = (): void => {
-      probes = new Probes(this.system, (detail) => {
+      probes = new Probes(this.system, this.processes, (detail) => {
         if (heard(detail)) throw new Held('within a step');
       });
     };
