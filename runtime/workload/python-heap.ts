@@ -45,7 +45,7 @@ export class PythonHeap implements Heap {
   readonly runtime = 'python';
   readonly py: PythonRuntime;
   readonly clock = new PythonClock();
-  private readonly options: PythonOptions;
+  readonly options: PythonOptions;
   readonly byteArrays: ByteArrays;
   readonly deques: Deques;
   readonly frames: PythonFrames;

@@ -29,6 +29,7 @@ interface Options {
   readonly vary?: string;
   readonly together?: boolean;
   readonly hash?: boolean;
+  readonly fork?: string;
 }
 
 export function register(program: Command): void {
@@ -47,6 +48,7 @@ export function register(program: Command): void {
     .option('--swap <size>', 'swap of the machine (default none)', parseSize)
     .option('--scale <part>', 'part of a workload’s size, above 0 and up to 1')
     .option('--together', 'also all cases in one machine, competing for --ram and --limit')
+    .option('--fork <n>', 'the warm heap forked n times: what reading and collecting copy')
     .option('--seeds <n>', 'each case with n seeds, and the spread')
     .option('--vary <axes>', 'a grid, as ram=64M..1G,gogc=25..400,thp=always|never')
     .option('--costs <file>', 'costs as calibrate --save wrote them')
@@ -87,6 +89,15 @@ async function workload(name: string, options: Options): Promise<void> {
     await vary(name, options.vary, cases, base, options.json);
     return;
   }
+  if (options.fork !== undefined) {
+    const { runForks } = await import('../fork.ts');
+    const { forkText } = await import('../fork-text.ts');
+    const children = parseCount('--fork', options.fork, 64);
+    const found = runForks(program, cases, { ...base, children });
+    const text = options.json ? JSON.stringify({ name, forks: found }) : forkText(name, found);
+    process.stdout.write(`${text}\n`);
+    return;
+  }
   const alone = { ...base, pins: true };
   const results = runCases(
     program,
@@ -99,7 +110,9 @@ async function workload(name: string, options: Options): Promise<void> {
       : undefined;
   const { spreadOf, spreadText, togetherText } = await import('../workload-more.ts');
   const spread =
-    options.seeds === undefined ? [] : spreadOf(program, cases, base, seedsOf(options.seeds));
+    options.seeds === undefined
+      ? []
+      : spreadOf(program, cases, base, parseCount('--seeds', options.seeds, 1000));
   const costs = (await import('../cost.ts')).readCosts(options.costs);
   if (options.html !== undefined) {
     const { workloadHtml } = await import('../workload-html.ts');
@@ -136,10 +149,10 @@ function tryNext(name: string): string[] {
   ];
 }
 
-function seedsOf(text: string): number {
+function parseCount(option: string, text: string, most: number): number {
   const n = Number(text);
-  if (!(Number.isInteger(n) && n >= 1 && n <= 1000))
-    throw new InputError('', `--seeds: expected 1 to 1000, found '${text}'`);
+  if (!(Number.isInteger(n) && n >= 1 && n <= most))
+    throw new InputError('', `${option}: expected 1 to ${most}, found '${text}'`);
   return n;
 }
 

@@ -13,6 +13,7 @@ import { jsonRoundTrip } from './json-round-trip.ts';
 import { lruCache } from './lru-cache.ts';
 import { matrix } from './matrix.ts';
 import { pipeline } from './pipeline.ts';
+import { server } from './server.ts';
 import { simulation } from './simulation.ts';
 import { stringBuilding } from './string-building.ts';
 import { strings } from './strings.ts';
@@ -36,6 +37,7 @@ export const programs: Readonly<Record<string, Program>> = {
   lru_cache: lruCache,
   matrix,
   pipeline,
+  server,
   strings,
   structs,
   closures,
