@@ -57,10 +57,12 @@ const NEVER = 2 ** 30 - 1;
 export class Buddy {
   /** Frames in free blocks (NR_FREE_PAGES), isolated ones not counted. */
   freePages = 0;
-  /** The allocator's fast path may be taken while more frames than this are free. */
-  fastAbove = NEVER;
-  /** 1 while that is so. */
-  fastOpen = 0;
+  /** Whether the allocator's fast path may be taken: while more than `fastLimit` frames are free. */
+  fastOpen = false;
+  private fastLimit = NEVER;
+  /** That changes when frames are taken down to the one, or given back to above the other. */
+  private closeAt = -1;
+  private openAbove = NEVER;
   /** Free frames in CMA and in HighAtomic pageblocks. */
   freeCma = 0;
   freeHighAtomic = 0;
@@ -89,6 +91,14 @@ export class Buddy {
     this.blocksAt = tables.blocksAt;
     this.firstList = this.lists.firstAnchor + zone * ZONE_FREE_LISTS;
     this.firstBlockList = this.blocks.firstAnchor + zone * TYPES;
+  }
+
+  /** Sets how many frames must be free, and one more, for the allocator's fast path to be taken. */
+  setFastLimit(limit: number): void {
+    this.fastLimit = limit;
+    this.fastOpen = this.freePages > limit;
+    this.closeAt = this.fastOpen ? limit : -1;
+    this.openAbove = this.fastOpen ? NEVER : limit;
   }
 
   /** Free blocks of one order and type. O(blocks). */
@@ -148,7 +158,9 @@ export class Buddy {
     }
     pfn = from < TOP ? this.takeFirst(pfn, list) : this.takeTop(type);
     if (pfn < 0) return NO_PFN;
-    this.count(-(1 << order), type);
+    const left = this.freePages - (1 << order);
+    if (type < SPECIAL && left > this.closeAt) this.freePages = left;
+    else this.count(-(1 << order), type);
     // splits it; the lists of all lower orders are empty, as was just seen
     while (from > order) {
       from--;
@@ -200,7 +212,9 @@ export class Buddy {
     const free = (words[pfn << SHIFT] & FREE) | this.blockFree[pfn >> TOP];
     if ((free | (pfn & ((1 << order) - 1))) !== 0) badRelease(pfn, order);
     const type = this.hot[(this.blocksAt + (pfn >>> BLOCK)) | 0] & 7;
-    this.count(1 << order, type);
+    const now = this.freePages + (1 << order);
+    if (type < SPECIAL && now <= this.openAbove) this.freePages = now;
+    else this.count(1 << order, type);
     const shift = SHIFT;
     const links = NEXT; // PREV is the next word
     let start = pfn | 0;
@@ -360,20 +374,15 @@ export class Buddy {
       if (type === MIGRATE_ISOLATE) return; // nobody's to allocate
       this.countSpecial(frames, type);
     }
-    const free = (this.freePages + frames) | 0;
-    this.freePages = free;
-    if ((free > this.fastAbove ? 1 : 0) !== this.fastOpen) this.switchFast();
+    this.freePages += frames;
+    if (this.freePages > this.fastLimit === this.fastOpen) return;
+    this.setFastLimit(this.fastLimit);
+    this.tables.onFastOpen();
   }
 
   private countSpecial(frames: number, type: number): void {
     if (type === MIGRATE_CMA) this.freeCma += frames;
     else this.freeHighAtomic += frames;
-  }
-
-  /** The zone's free frames have passed the limit of the allocator's fast path. */
-  private switchFast(): void {
-    this.fastOpen = 1 - this.fastOpen;
-    this.tables.onFastOpen();
   }
 }
 

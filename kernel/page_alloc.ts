@@ -153,8 +153,7 @@ export class PageAllocator implements FrameAllocator {
         most = Math.max(most, zone.protection[classzone]);
       }
       const limit = zone.mark(WMARK_LOW) + most + zone.highAtomic + zone.cma;
-      zone.buddy.fastAbove = limit;
-      zone.buddy.fastOpen = zone.free > limit ? 1 : 0;
+      zone.buddy.setFastLimit(limit);
     }
     this.setFast();
   }
@@ -168,7 +167,7 @@ export class PageAllocator implements FrameAllocator {
       hot[this.cpuAt + bits] = this.cpuAt + FAST_WORDS; // a stack of no zone: always empty
       // what is charged, and remote memory, are counted on the slow path
       if (zone === undefined || this.accounting !== null || zone.node !== node) continue;
-      if (zone.buddy.fastOpen === 0) continue;
+      if (!zone.buddy.fastOpen) continue;
       const type = Math.min(migrateTypeOf(bits), MIGRATE_RECLAIMABLE);
       hot[this.cpuAt + bits] = zone.pcp[this.currentCpu].at + type * STACK_WORDS;
     }
