@@ -71,6 +71,7 @@ export class Machine {
     this.reclaim = new Reclaim({ pages, rmap: this.rmap, stat, trace, zones }, this.lru);
     alloc.walk.pressure = this.reclaim;
     this.slab = SlabHeap.boot(this.alloc, this.booted.nrNodes, config.slab);
+    this.reclaim.slabPages = () => this.slab.reclaimablePages + this.slab.unreclaimablePages;
     this.compaction = new Compaction(this.alloc);
     this.reclaim.compactor = (zone, order) => this.compaction.compact(zone, order);
     this.vmalloc = new Vmalloc(this.alloc, this.kernelRoot);

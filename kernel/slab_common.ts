@@ -157,11 +157,14 @@ export class SlabHeap implements SlabOwner {
     }
   }
 
-  /** Throws KernelBug where a cache or the accounts are wrong. */
-  check(): void {
+  /**
+   * Throws KernelBug where a cache or the accounts are wrong.
+   * @param bytesOf the one slab whose red zones and poison are looked at; all where it is absent.
+   */
+  check(bytesOf?: number): void {
     let frames = 0;
     for (const cache of this.caches) {
-      checkCache(cache);
+      checkCache(cache, bytesOf);
       forEachSlab(cache, (slab) => {
         frames += 1 << this.alloc.pages.compoundOrder(slab);
       });

@@ -62,8 +62,11 @@ export function objectOf(cache: SlabCache, address: number): SlabObject | undefi
   return { object, allocated: !free, index, slab };
 }
 
-/** Throws KernelBug where an invariant of slab.ts does not hold. O(all objects). */
-export function checkCache(cache: SlabCache): void {
+/**
+ * Throws KernelBug where an invariant of slab.ts does not hold. O(all objects).
+ * @param bytesOf the one slab whose red zones and poison are looked at; all where it is absent.
+ */
+export function checkCache(cache: SlabCache, bytesOf?: number): void {
   const words = cache.heap.alloc.pages.words;
   const waiting = new Set<number>();
   const wait = (slab: number, frozen: boolean): void => {
@@ -89,7 +92,9 @@ export function checkCache(cache: SlabCache): void {
     if (!waiting.delete(slab) && expected > 0) {
       broken(cache, slab, 'has free objects and waits nowhere');
     }
-    cache.debug?.checkSlab(slab, cache.slabs.chain(first, slab));
+    if (cache.debug !== null && (bytesOf === undefined || bytesOf === slab)) {
+      cache.debug.checkSlab(slab, cache.slabs.chain(first, slab));
+    }
     nrObjects += cache.slabs.objectsOf(slab);
   }
   const { name, nrSlabs } = cache;

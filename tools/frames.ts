@@ -69,7 +69,7 @@ export function countFrames(system: System): FrameCounts {
  */
 export function reclaimable(system: System): number {
   const { alloc, slab, vmalloc } = system.machine;
-  system.objects.pruneDentries(system.files);
+  system.objects.dentries.pruneNegative();
   slab.shrinkAll();
   alloc.drainAll();
   return alloc.freePages + vmalloc.nrPages - vmalloc.stackPages + vmalloc.tablePages;

@@ -17,6 +17,7 @@ export function newInode(system: System, kind: InodeKind, path: string, size: nu
 
 /** A new open description of an inode; nobody refers to it yet. */
 export function openFile(system: System, inode: Inode, readable: boolean, writable: boolean): File {
+  if (inode.kind === 'disk') system.objects.dentries.open(inode);
   const file = new File(inode, readable, writable);
   file.objects = system.objects.newFile();
   return file;
@@ -27,7 +28,7 @@ export function releaseFile(system: System, file: File): void {
   if (--file.users > 0) return;
   system.objects.giveAll(file.objects);
   file.objects = [];
-  file.inode.users--;
+  if (--file.inode.users === 0) system.objects.dentries.close(file.inode);
   evictIfUnused(system, file.inode);
 }
 

@@ -6,7 +6,7 @@
 //     a family    anon_vma                       anonymous family that it is linked to
 //     an open file  filp, lsm_file_cache
 //     an inode    ext4_inode_cache or shmem_inode_cache, lsm_inode_cache
-//     a name      dentry; one of a file that was removed stays and says that there is none
+//     a name      dentry, see dentry-cache.ts
 //
 // They are allocated and freed where Linux does it, so /proc/slabinfo moves with what processes do
 // and their memory is gone from MemFree. Contents are not written: what Linux keeps in them lies in
@@ -19,6 +19,8 @@ import { Kmalloc } from '../kernel/kmalloc.ts';
 import type { Machine } from '../kernel/machine.ts';
 import type { SlabCache } from '../kernel/slab.ts';
 import type { PhysAddr, VirtAddr } from '../kernel/types.ts';
+import { DentryCache } from './dentry-cache.ts';
+import type { Inode } from './file.ts';
 
 /** Objects with the caches that they came from. */
 export type ObjectList = readonly (readonly [SlabCache, PhysAddr])[];
@@ -37,12 +39,12 @@ export class KernelObjects {
   readonly anonVmaChain: SlabCache;
   private readonly machine: Machine;
   private readonly ofFile: readonly SlabCache[];
-  private readonly ofInode: Readonly<Record<'disk' | 'shmem', readonly SlabCache[]>>;
-  private readonly dentry: SlabCache;
-  /** Names in the cache of directory entries, those of removed files too. */
-  private readonly dentries = new Map<string, PhysAddr>();
+  private readonly ofMemoryFile: readonly SlabCache[];
+  /** Names and inodes of files on disk. */
+  readonly dentries: DentryCache;
 
-  constructor(machine: Machine) {
+  /** @param files all files that have a name. */
+  constructor(machine: Machine, files: ReadonlyMap<string, Inode>) {
     const { slab } = machine;
     this.machine = machine;
     this.kmalloc = new Kmalloc(slab);
@@ -50,13 +52,12 @@ export class KernelObjects {
     this.mm = slab.cache('mm_struct');
     this.anonVma = slab.cache('anon_vma');
     this.anonVmaChain = slab.cache('anon_vma_chain');
-    this.dentry = slab.cache('dentry');
     this.ofFile = [slab.cache('filp'), slab.cache('lsm_file_cache')];
     const lsm = slab.cache('lsm_inode_cache');
-    this.ofInode = {
-      disk: [slab.cache('ext4_inode_cache'), lsm],
-      shmem: [slab.cache('shmem_inode_cache'), lsm, this.dentry],
-    };
+    const dentry = slab.cache('dentry');
+    this.ofMemoryFile = [slab.cache('shmem_inode_cache'), lsm, dentry];
+    this.dentries = new DentryCache(files, dentry, [slab.cache('ext4_inode_cache'), lsm]);
+    machine.reclaim.shrinkers.register(this.dentries);
   }
 
   /**
@@ -94,19 +95,7 @@ export class KernelObjects {
 
   /** What an inode takes, and its name where it has one. Memory files have a name of their own. */
   newInode(kind: 'disk' | 'shmem', path: string): ObjectList {
-    if (kind === 'disk' && !this.dentries.has(path)) {
-      this.dentries.set(path, this.take(this.dentry));
-    }
-    return this.takeAll(this.ofInode[kind]);
-  }
-
-  /** Forgets the names that are no file's (prune_dcache_sb()): nothing else gives them back. */
-  pruneDentries(files: ReadonlyMap<string, unknown>): void {
-    for (const [path, object] of this.dentries) {
-      if (files.has(path)) continue;
-      this.give(this.dentry, object);
-      this.dentries.delete(path);
-    }
+    return kind === 'disk' ? this.dentries.newInode(path) : this.takeAll(this.ofMemoryFile);
   }
 
   /** Gives back what newFile() or newInode() took. */

@@ -110,7 +110,7 @@ export class System {
   constructor(config: SystemConfig = {}) {
     this.config = config;
     this.machine = new Machine(config);
-    this.objects = new KernelObjects(this.machine);
+    this.objects = new KernelObjects(this.machine, this.files);
     this.writeback = new Writeback(this);
     this.machine.compaction.migrator = new PageMigration(this);
     this.sysctl = { ...DEFAULT_SYSCTL, ...config.sysctl };

@@ -44,16 +44,8 @@ import type { Pfn } from '../types.ts';
 import { WMARK_HIGH, type Zone } from '../zone.ts';
 import type { Lru, Pool } from './pools.ts';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX, USED_EXEC, type ScanControl } from './policy.ts';
+import { Shrinkers } from './shrinker.ts';
 import { TwoList } from './two-list.ts';
-
-/** Something else than pages that can shrink: slab caches of objects. */
-export interface Shrinker {
-  readonly name: string;
-  /** Objects that could be freed. */
-  count(): number;
-  /** Frees up to `n` objects. @returns how many. */
-  scan(n: number): number;
-}
 
 /** What a reclaimer needs of the machine. */
 export interface ReclaimContext {
@@ -111,7 +103,9 @@ export class Reclaim implements MemoryPressure {
   compactor: Compact | null = null;
   /** 0..200, /proc/sys/vm/swappiness. */
   swappiness = 60;
-  readonly shrinkers: Shrinker[] = [];
+  /** Caches of objects that shrink beside the pages, and the pages that slabs have. */
+  readonly shrinkers: Shrinkers;
+  slabPages: () => number = () => 0;
   private readonly context: ReclaimContext;
   private readonly lru: Lru;
   private readonly control: Control;
@@ -129,6 +123,7 @@ export class Reclaim implements MemoryPressure {
     this.context = context;
     this.lru = lru;
     this.control = new Control(context);
+    this.shrinkers = new Shrinkers(context.stat);
   }
 
   reclaim(zone: Zone, order: number): number {
@@ -332,13 +327,10 @@ export class Reclaim implements MemoryPressure {
     if (dirty > 0 && dirty === looked) evictor.writeDirty();
   }
 
-  /** Slab caches give up their share of a round: 4 objects in 2^priority, halved by seeks. */
+  /** Caches of objects give up their share of a round. @returns pages that slabs gave back. */
   private shrinkSlabs(priority: number): number {
-    let freed = 0;
-    for (const shrinker of this.shrinkers) {
-      const n = Math.floor(((shrinker.count() / 2 ** priority) * 4) / 2);
-      if (n > 0) freed += shrinker.scan(n);
-    }
-    return freed;
+    const before = this.slabPages();
+    if (this.shrinkers.shrink(priority) === 0) return 0;
+    return Math.max(0, before - this.slabPages());
   }
 }

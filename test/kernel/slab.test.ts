@@ -1,4 +1,6 @@
-// PAGEWALK_STEPS=1000000 runs the random test that long; check() follows each step.
+// PAGEWALK_STEPS=1000000 runs the random test that long. check() follows each step: all lists, counts
+// and chains, and with debugging the red zones and poison of the slab that the step was about; those
+// of all slabs each ALL_BYTES steps, since each byte of each object is read for it.
 
 import seedrandom from 'seedrandom';
 import { describe, expect, test } from 'vitest';
@@ -19,6 +21,7 @@ import { objectsInUse } from '../../kernel/slab_inspect.ts';
 import { TRACEPOINTS } from '../../kernel/trace.ts';
 import { PAGE_SIZE, type PhysAddr } from '../../kernel/types.ts';
 
+const ALL_BYTES = 50;
 const STEPS = Number(process.env['PAGEWALK_STEPS'] ?? 2000);
 
 function heapOf(options: SlabOptions = {}, cpus = 2): SlabHeap {
@@ -35,13 +38,14 @@ describe.each([
     const prng = seedrandom('7');
     const heap = heapOf({ ...options, prng: seedrandom('1'), merge: false }, 3);
     const free = heap.alloc.freePages;
-    // all bytes of all objects are looked at with debugging on: few large ones
+    // bytes of objects are looked at with debugging on: few large ones
     const sizes = [8, 24, 64, 96, 192, 700].concat(debugging ? [] : [1600, 2112, 5888, 8192]);
     const caches = sizes.map((size) => heap.create({ name: `c${size}`, size }));
     const inUse = new Map<(typeof caches)[number], number>();
     const held: { object: PhysAddr; cache: (typeof caches)[number]; tag: number }[] = [];
     for (let step = 0; step < STEPS; step++) {
       heap.alloc.cpu = below(prng, 3);
+      let touched: PhysAddr;
       const grow = Math.floor(step / 1500) % 2 === 0 ? 0.65 : 0.35;
       if (held.length === 0 || prng() < grow) {
         const cache = caches[below(prng, caches.length)];
@@ -49,6 +53,7 @@ describe.each([
         const tag = below(prng, 256);
         heap.fill(object, cache.layout.objectSize, tag);
         held.push({ object, cache, tag });
+        touched = object;
         inUse.set(cache, (inUse.get(cache) ?? 0) + 1);
       } else {
         const at = below(prng, held.length);
@@ -64,8 +69,11 @@ describe.each([
         }
         cache.free(object);
         inUse.set(cache, (inUse.get(cache) ?? 0) - 1);
+        touched = object;
       }
-      heap.check();
+      const { pages } = heap.alloc;
+      const all = !debugging || step % ALL_BYTES === 0;
+      heap.check(all ? undefined : pages.head(Math.floor(touched / PAGE_SIZE)));
       for (const cache of caches) {
         const wrong = objectsInUse(cache) - (inUse.get(cache) ?? 0);
         if (wrong !== 0) expect(wrong, `${cache.name}, step ${step}`).toBe(0);

@@ -3,7 +3,9 @@
 
 import { expect, test } from 'vitest';
 import { PF_USER, PF_WRITE } from '../../kernel/ports.ts';
+import { SLABS_SCANNED } from '../../kernel/stats.ts';
 import { objectsInUse } from '../../kernel/slab_inspect.ts';
+import { fsckSystem } from '../../userspace/fsck.ts';
 import { System, Syscalls, access, type Task } from '../../userspace/index.ts';
 
 const N = 200;
@@ -137,4 +139,34 @@ test('a process takes its own objects, and for each mapping those of its parent'
   expect(now['anon_vma_chain']).toBe((4 * maps) / N);
   for (const child of children) system.exit(child);
   expect(grown(system, before)).toEqual({});
+});
+
+test('memory that runs short takes names and inodes of closed files; opening one takes them again', () => {
+  const system = new System({ ram: 64 << 20, sysctl: { thp: 'never' } });
+  const sys = new Syscalls(system);
+  const task = system.spawn('test');
+  const paths = Array.from({ length: 5000 }, (_, i) => `/f${i}`);
+  for (const path of paths) sys.close(task, sys.open(task, path, O_CREAT_RDWR));
+  const open = sys.open(task, '/f0', 2);
+  const inUse = (name: string): number => census(system).get(name) ?? 0;
+  const all = ['dentry', 'ext4_inode_cache'].map(inUse);
+  const pagesBefore = system.machine.slab.reclaimablePages;
+  for (let mapped = 0; system.machine.stat.counts[SLABS_SCANNED] === 0; mapped += 2 ** 20) {
+    expect(mapped).toBeLessThan(64 << 20);
+    const at = sys.mmap(task, 0, 2 ** 20, 3, PRIVATE_ANON, -1, 0);
+    for (let page = at; page < at + 2 ** 20; page += 4096) access(task, page, PF_USER | PF_WRITE);
+  }
+  expect(inUse('dentry')).toBeLessThan(all[0]);
+  // the open file keeps what it has
+  expect(system.objects.dentries.count()).toBeLessThan(paths.length);
+  system.machine.reclaim.shrinkers.shrink(0);
+  system.machine.reclaim.shrinkers.shrink(0);
+  expect([inUse('dentry'), inUse('ext4_inode_cache')]).toEqual([1, 1]);
+  expect(system.machine.slab.reclaimablePages).toBeLessThan(pagesBefore);
+  sys.close(task, sys.open(task, '/f1', 2));
+  expect([inUse('dentry'), inUse('ext4_inode_cache')]).toEqual([2, 2]);
+  sys.close(task, open);
+  for (const path of paths) system.unlink(path);
+  expect(inUse('ext4_inode_cache')).toBe(0);
+  fsckSystem(system);
 });
