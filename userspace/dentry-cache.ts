@@ -105,7 +105,7 @@ export class DentryCache implements Shrinker {
 
   private forget(path: string): void {
     const object = this.names.get(path) ?? 0;
-    if (object !== 0) this.dentry.free(object as PhysAddr);
+    if (object !== 0) this.dentry.free(object);
     this.names.delete(path);
   }
 
