@@ -141,7 +141,7 @@ test('a process takes its own objects, and for each mapping those of its parent'
   expect(grown(system, before)).toEqual({});
 });
 
-test('memory that runs short takes names and inodes of closed files; opening one takes them again', () => {
+test('short memory takes names and inodes of closed files; an open takes them again', () => {
   const system = new System({ ram: 64 << 20, sysctl: { thp: 'never' } });
   const sys = new Syscalls(system);
   const task = system.spawn('test');
