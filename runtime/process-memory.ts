@@ -7,12 +7,14 @@
 //     0x7ffff7ff7000  [vvar] 4 + 2 pages, [vdso] 2 pages, up to mmap_base
 //     0x7ffffffde000  stack, 132 KiB
 //
-// Source: Linux 6.18 fs/binfmt_elf.c, arch/x86/entry/vdso/vma.c (addresses without randomisation).
+// or, where the system draws random addresses, wherever userspace/aslr.ts puts them.
+// Source: Linux 6.18 fs/binfmt_elf.c, arch/x86/entry/vdso/vma.c.
 
 import { PF_USER, PF_WRITE } from '../kernel/ports.ts';
 import type { Cpu } from '../kernel/mmu.ts';
 import { hiOf, PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
 import { access } from '../userspace/access.ts';
+import { PIE_BASE, layoutOf } from '../userspace/aslr.ts';
 import { mmapRegion } from '../userspace/mmap.ts';
 import type { Task } from '../userspace/process.ts';
 import { Syscalls } from '../userspace/syscall.ts';
@@ -20,26 +22,36 @@ import type { System } from '../userspace/system.ts';
 import * as vm from '../userspace/vma.ts';
 import { GuestSignal, type Memory } from './memory.ts';
 
-const STACK_START = 0x7ffffffde000;
-const STACK_END = 0x7ffffffff000;
-const VVAR = 0x7ffff7ff7000;
-const VVAR_CLOCK = VVAR + 4 * PAGE_SIZE;
-const VDSO = VVAR_CLOCK + 2 * PAGE_SIZE;
+const STACK_BYTES = 33 * PAGE_SIZE;
+const VVAR_PAGES = 4;
+const VVAR_CLOCK_PAGES = 2;
+const VDSO_PAGES = 2;
 const MAY = vm.VM_MAYREAD | vm.VM_MAYWRITE | vm.VM_MAYEXEC;
 
-/** A process as exec leaves it, without an image; its fault counters start at 0. */
+/**
+ * A process as exec leaves it, without an image; its fault counters start at 0.
+ * @param brk where the image ends, before anything moves: from PIE_BASE on it moves with the image.
+ */
 export function newProcess(system: System, comm: string, brk = 0x555555580000): Task {
   const task = system.spawn(comm);
   const { mm } = task;
-  const vvar = vm.VM_READ | vm.VM_MAYREAD | vm.VM_IO | vm.VM_DONTEXPAND | vm.VM_PFNMAP;
+  const layout = layoutOf(system.config.random ?? null, mm.limits.stack);
+  mm.mmapBase = layout.mmapBase as VirtAddr;
+  mm.loadBias = layout.loadBias;
+  const vdso = mm.mmapBase - VDSO_PAGES * PAGE_SIZE;
+  const clock = vdso - VVAR_CLOCK_PAGES * PAGE_SIZE;
+  const vvar = clock - VVAR_PAGES * PAGE_SIZE;
+  const noPages = vm.VM_READ | vm.VM_MAYREAD | vm.VM_IO | vm.VM_DONTEXPAND | vm.VM_PFNMAP;
   const stack = vm.VM_READ | vm.VM_WRITE | MAY | vm.VM_GROWSDOWN;
-  mmapRegion(mm, null, VVAR, VVAR_CLOCK, vvar | vm.VM_DONTDUMP, 0, '[vvar]');
-  mmapRegion(mm, null, VVAR_CLOCK, VDSO, vvar | vm.VM_DONTDUMP, 0, '[vvar_vclock]');
-  mmapRegion(mm, null, VDSO, VDSO + 2 * PAGE_SIZE, vm.VM_READ | vm.VM_EXEC | MAY, 0, '[vdso]');
-  mmapRegion(mm, null, STACK_START, STACK_END, stack, STACK_START / PAGE_SIZE);
-  mm.startBrk = mm.brk = brk as VirtAddr;
-  mm.startStack = (STACK_END - 16) as VirtAddr;
-  access(task, STACK_END - PAGE_SIZE, PF_USER | PF_WRITE);
+  const bottom = layout.stackTop - STACK_BYTES;
+  mmapRegion(mm, null, vvar, clock, noPages | vm.VM_DONTDUMP, 0, '[vvar]');
+  mmapRegion(mm, null, clock, vdso, noPages | vm.VM_DONTDUMP, 0, '[vvar_vclock]');
+  mmapRegion(mm, null, vdso, mm.mmapBase, vm.VM_READ | vm.VM_EXEC | MAY, 0, '[vdso]');
+  mmapRegion(mm, null, bottom, layout.stackTop, stack, bottom / PAGE_SIZE);
+  const bias = brk >= PIE_BASE ? layout.loadBias : 0;
+  mm.startBrk = mm.brk = (brk + bias + layout.brkGap) as VirtAddr;
+  mm.startStack = layout.startStack as VirtAddr;
+  access(task, mm.startStack, PF_USER | PF_WRITE);
   task.minflt = 0;
   task.majflt = 0;
   return task;

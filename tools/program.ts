@@ -34,14 +34,16 @@ export interface ProgramResult {
 
 /**
  * Runs the program and checks the machine after it.
+ * @param aslr whether its addresses are random, drawn from the seed.
  * @throws InputError where the file does not type-check or exports no function.
  */
-export async function runProgram(path: string, seed: string): Promise<ProgramResult> {
+export async function runProgram(path: string, seed: string, aslr = false): Promise<ProgramResult> {
   const { default: main } = await importUserFile(path);
   if (typeof main !== 'function') {
     throw new InputError(path, 'expected `export default function (memory, random)`');
   }
-  const system = new System({ ram: 4 * 2 ** 30 });
+  const random = aslr ? seedrandom.alea(`aslr ${seed}`) : undefined;
+  const system = new System({ ram: 4 * 2 ** 30, ...(random === undefined ? {} : { random }) });
   const task = newProcess(system, 'program');
   const memory = new ProcessMemory(system, task);
   await (main as UserProgram)(memory, seedrandom.alea(seed));

@@ -4,6 +4,7 @@
 // Memory is sampled over the program's virtual time, which its runtime's clock keeps: what the
 // program's operations would have cost, roughly; page faults besides.
 
+import seedrandom from 'seedrandom';
 import { existsSync } from 'node:fs';
 import { InputError } from '../kernel/index.ts';
 import { type Program, runProgram } from '../runtime/workload/heap.ts';
@@ -35,6 +36,8 @@ export interface RunOptions {
   readonly pins?: boolean;
   /** 0 or absent: Go's clock as it is; else it goes a little differently for each. */
   readonly seed?: number;
+  /** Seed of random addresses; absent for the same addresses always. */
+  readonly aslr?: string | undefined;
 }
 
 export interface CaseResult {
@@ -92,7 +95,11 @@ export function runCases(
 /** Runs a program in a machine of its own. */
 export function runCase(program: Program, name: string, options: RunOptions): CaseResult {
   const { ram, thp, swap = 0, limit = 0 } = options;
-  const config: SystemConfig = thp === undefined ? { ram } : { ram, sysctl: { thp } };
+  const config: SystemConfig = {
+    ram,
+    ...(thp === undefined ? {} : { sysctl: { thp } }),
+    ...(options.aslr === undefined ? {} : { random: seedrandom.alea(`${options.aslr} ${name}`) }),
+  };
   const system = new System(config);
   if (swap > 0) addSwap(system, swap);
   if (limit > 0) system.newGroup('/compare', limit);

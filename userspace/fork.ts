@@ -62,6 +62,7 @@ export function dupMm(old: Mm): Mm {
   mm.brk = old.brk;
   mm.startStack = old.startStack;
   mm.mmapBase = old.mmapBase;
+  mm.loadBias = old.loadBias;
   system.addMm(mm);
   try {
     for (const vma of old.vmas) copyVma(mm, vma);

@@ -57,6 +57,8 @@ export class Mm implements AddressSpace {
   brk: VirtAddr = 0 as VirtAddr;
   startStack: VirtAddr = 0 as VirtAddr;
   mmapBase: VirtAddr = MMAP_BASE;
+  /** What a position-independent program was moved by. */
+  loadBias = 0;
   /** Flags that every new mapping gets (mlockall(MCL_FUTURE)). */
   defFlags = 0;
   limits: Limits;

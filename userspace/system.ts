@@ -10,6 +10,7 @@ import { Machine, type MachineConfig } from '../kernel/machine.ts';
 import type { MemGroup } from '../kernel/memcg.ts';
 import { PG_reserved, PG_zero } from '../kernel/page.ts';
 import type { AddressSpace } from '../kernel/ports.ts';
+import type { Prng } from '../kernel/prng.ts';
 import { NO_PFN, PAGE_SIZE, type Pfn } from '../kernel/types.ts';
 import { FaultInfo } from './fault-info.ts';
 import { KernelObjects } from './kernel-objects.ts';
@@ -52,6 +53,8 @@ export interface SystemConfig extends MachineConfig {
   readonly sysctl?: Partial<Sysctl>;
   /** Pages of the vdso image. */
   readonly vdsoPages?: number;
+  /** Draws the addresses of new processes (aslr.ts); without it they are always the same. */
+  readonly random?: Prng;
 }
 
 const DEFAULT_SYSCTL: Sysctl = {

@@ -13,8 +13,10 @@ import { PF_USER, PF_WRITE } from '../../kernel/ports.ts';
 import { NO_PFN, PAGE_SIZE } from '../../kernel/types.ts';
 import { access } from '../../userspace/access.ts';
 import { addPage } from '../../userspace/add-page.ts';
+import { PIE_BASE } from '../../userspace/aslr.ts';
 import type { File } from '../../userspace/file.ts';
 import { openFile } from '../../userspace/inode-refs.ts';
+import { MMAP_BASE, type Mm } from '../../userspace/mm.ts';
 import { mmapRegion } from '../../userspace/mmap.ts';
 import type { Task } from '../../userspace/process.ts';
 import * as vm from '../../userspace/vma.ts';
@@ -60,7 +62,7 @@ export const goImage: Image = {
   ],
 };
 
-const PYTHON_BASE = 0x555555554000;
+const PYTHON_BASE = PIE_BASE;
 const LIBS = 0x7ffff7000000;
 const LIBPYTHON = '/usr/lib/libpython3.11.so.1.0';
 
@@ -139,14 +141,15 @@ export const barePythonImage: Image = {
  * the largest part: the runtime's own variables take their place. */
 export function loadImage(task: Task, image: Image, held = 0): void {
   const { mm } = task;
-  for (const s of image.segments) {
+  const segments = image.segments.map((s) => ({ ...s, at: placeOf(mm, s.at) }));
+  for (const s of segments) {
     const end = s.at + s.pages * PAGE_SIZE;
     const file = s.path === '' ? null : fileOf(task, s);
     const flags = MODE[s.access] | MAY;
     mmapRegion(mm, file, s.at, end, flags, file === null ? s.at / PAGE_SIZE : s.offset);
   }
-  const most = Math.max(...image.segments.map((s) => s.written));
-  for (const s of image.segments) {
+  const most = Math.max(...segments.map((s) => s.written));
+  for (const s of segments) {
     for (let page = 0; page < s.read; page++) readAround(task, s, page);
     const written = s.written - (s.written === most ? held : 0);
     for (let page = 0; page < written; page++)
@@ -156,6 +159,13 @@ export function loadImage(task: Task, image: Image, held = 0): void {
   for (let page = 0; page < image.stackPages; page++)
     access(task, top - page * PAGE_SIZE, PF_USER | PF_WRITE);
   for (const vma of mm.vmas) if (vma.special === '[vdso]') touchAll(task, vma.start, vma.end);
+}
+
+/** Where an address of an image lies in this process: libraries move with mmap_base, a program that
+ * is position-independent by its own random part. */
+function placeOf(mm: Mm, at: number): number {
+  if (at >= LIBS) return at - MMAP_BASE + mm.mmapBase;
+  return at >= PYTHON_BASE ? at + mm.loadBias : at;
 }
 
 function touchAll(task: Task, start: number, end: number): void {

@@ -25,6 +25,7 @@ interface Options {
   readonly swap?: number;
   readonly scale?: string;
   readonly seeds?: string;
+  readonly aslr?: string;
   readonly costs?: string;
   readonly vary?: string;
   readonly together?: boolean;
@@ -52,6 +53,7 @@ export function register(program: Command): void {
     .option('--seeds <n>', 'each case with n seeds, and the spread')
     .option('--vary <axes>', 'a grid, as ram=64M..1G,gogc=25..400,thp=always|never')
     .option('--costs <file>', 'costs as calibrate --save wrote them')
+    .option('--aslr <seed>', 'a workload: at random addresses, drawn from this seed')
     .option('--hash', 'the hash of each whole machine at the end')
     .option('--html <file>', 'a workload: one self-contained page, too')
     .option('--perfetto <file>', 'a workload: a trace that Perfetto opens, too')
@@ -84,7 +86,7 @@ async function workload(name: string, options: Options): Promise<void> {
   const program = await loadWorkload(name);
   const cases = options.case ?? DEFAULT_CASES;
   const { limit = 0, swap = 0, ram = 4 * 2 ** 30 } = options;
-  const base = { ram, limit, swap, scale: scaleOf(options.scale) };
+  const base = { ram, limit, swap, scale: scaleOf(options.scale), aslr: options.aslr };
   if (options.vary !== undefined) {
     await vary(name, options.vary, cases, base, options.json);
     return;

@@ -19,6 +19,7 @@ interface Options {
   readonly step?: boolean;
   readonly fsck?: boolean;
   readonly seed: string;
+  readonly aslr?: boolean;
 }
 
 export function register(program: Command): void {
@@ -30,13 +31,17 @@ export function register(program: Command): void {
     .option('--step', 'one statement at a time: Enter goes on, q ends')
     .option('--fsck', 'prove all structures sound after each statement')
     .option('--seed <seed>', 'of the random numbers that a program gets', '1')
+    .option('--aslr', 'a program: at random addresses, drawn from the seed')
     .action(async (file: string, options: Options) => {
       if (/\.m?ts$/.test(file)) {
-        const result = await runProgram(file, options.seed);
+        const result = await runProgram(file, options.seed, options.aslr === true);
         const text =
           options.json === true ? `${JSON.stringify(result)}\n` : programText(file, result);
         process.stdout.write(text);
         return;
+      }
+      if (options.aslr === true) {
+        throw new InputError('', '--aslr: a scenario has fixed addresses; expected a program *.ts');
       }
       const scenario = parseScenario(file, readScenario(file));
       if (options.json === true) runJson(scenario, options.fsck === true);
