@@ -133,6 +133,8 @@ function pageOf(va: number): number {
 }
 
 const ROW = 4; // pixels a row of the heat map
+/** Height of a label, in px. */
+const LABEL = 13;
 const MOST_ROWS = 64;
 
 interface HeatRow {
@@ -156,6 +158,16 @@ function heatRows(space: Space): HeatRow[] {
       name: k === 0 ? name : '',
     }));
   });
+}
+
+/** Names beside the rows where they begin; one that would lie on the last is left out. */
+function labelsOf(rows: readonly HeatRow[]): { top: number; name: string }[] {
+  const out: { top: number; name: string }[] = [];
+  rows.forEach(({ name }, i) => {
+    const top = i * ROW;
+    if (name !== '' && top - (out.at(-1)?.top ?? -LABEL) >= LABEL) out.push({ top, name });
+  });
+  return out;
 }
 
 function Heat(props: { space: Space; timeline: Timeline }): VNode {
@@ -186,13 +198,11 @@ function Heat(props: { space: Space; timeline: Timeline }): VNode {
   return (
     <div class="heat">
       <div class="heat-names" aria-hidden="true">
-        {rows.map((r, i) =>
-          r.name === '' ? null : (
-            <span key={i} style={{ top: `${i * ROW}px` }}>
-              {r.name}
-            </span>
-          ),
-        )}
+        {labelsOf(rows).map(({ top, name }) => (
+          <span key={top} style={{ top: `${top}px` }}>
+            {name}
+          </span>
+        ))}
       </div>
       <canvas
         ref={canvas}
