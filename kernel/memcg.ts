@@ -69,9 +69,7 @@ export class MemGroup {
   readonly localEvents = new GroupEvents();
   readonly swapEvents = new SwapEvents();
   readonly children: MemGroup[] = [];
-  /** Pages looked at and freed by reclaim; faults of its processes; since it was made. */
-  scanned = 0;
-  stolen = 0;
+  /** Faults of its processes since it was made. */
   faults = 0;
   majorFaults = 0;
 

@@ -4,7 +4,7 @@
 // Not modelled: of memory.stat what pages alone cannot tell (sockets, percpu, single slab objects):
 // those lines are there and say 0.
 
-import type { MemGroup } from './memcg.ts';
+import type { MemGroup, MemGroups } from './memcg.ts';
 import {
   PG_active,
   PG_anon,
@@ -19,20 +19,25 @@ import {
   PG_unevictable,
   type MemMap,
 } from './page.ts';
+import { PAGE_EVENT_NAMES } from './reclaim/page_events.ts';
+import type { Lru } from './reclaim/pools.ts';
 import { PAGE_SIZE } from './types.ts';
 
+/** What the files are made of. */
+export interface GroupMachine {
+  readonly pages: MemMap;
+  readonly groups: MemGroups | null;
+  readonly lru: Lru;
+}
+
 /** Name and content of each file. O(frames): memory.stat looks at every page. */
-export function memoryFiles(
-  group: MemGroup,
-  pages: MemMap,
-  groupOf: (pfn: number) => MemGroup,
-): [string, string][] {
+export function memoryFiles(group: MemGroup, machine: GroupMachine): [string, string][] {
   const bytes = (n: number): string => (n === Infinity ? 'max\n' : `${n * PAGE_SIZE}\n`);
   const counts = (of: object): string =>
     Object.entries(of)
       .map(([name, n]) => `${name} ${n}\n`)
       .join('');
-  const files: [string, string][] = [['memory.stat', memoryStat(group, pages, groupOf)]];
+  const files: [string, string][] = [['memory.stat', memoryStat(group, machine)]];
   if (group.parent === null) return files; // the root has no limits and no figures of its own
   return [
     ['memory.current', bytes(group.usage)],
@@ -67,26 +72,42 @@ const EVENTS = `workingset_refault_anon workingset_refault_file workingset_activ
   numa_hint_faults`.split(/\s+/);
 
 /** memory.stat of the group and those below it. */
-function memoryStat(group: MemGroup, pages: MemMap, groupOf: (pfn: number) => MemGroup): string {
+function memoryStat(group: MemGroup, machine: GroupMachine): string {
+  const { pages, groups } = machine;
+  const inside = new Set((groups?.groups ?? []).filter((g) => g.isIn(group)).map((g) => g.id));
   const sum = new Map<string, number>();
   for (let pfn = 0; pfn < pages.nrFrames; pfn++) {
     const flags = pages.flags(pfn);
-    if ((flags & PG_charged) === 0 || !groupOf(pfn).isIn(group)) continue;
+    if ((flags & PG_charged) === 0 || !inside.has(groups!.groupOf[pfn])) continue;
     const nr = 1 << pages.compoundOrder(pfn);
     for (const use of usesOf(flags, pages.mapcount(pfn) > 0)) {
       sum.set(use, (sum.get(use) ?? 0) + nr);
     }
   }
-  const events = new Map([
-    ['pgscan', group.scanned],
-    ['pgsteal', group.stolen],
-    ['pgscan_direct', group.scanned],
-    ['pgsteal_direct', group.stolen],
-    ['pgfault', group.faults],
-    ['pgmajfault', group.majorFaults],
-  ]);
+  const events = eventsWithin(inside, machine.lru);
+  events.set('pgfault', group.faults);
+  events.set('pgmajfault', group.majorFaults);
   const sizes = SIZES.map((name) => `${name} ${(sum.get(name) ?? 0) * PAGE_SIZE}\n`);
   return [...sizes, ...EVENTS.map((name) => `${name} ${events.get(name) ?? 0}\n`)].join('');
+}
+
+/** What happened to the pages of some groups, by name. */
+function eventsWithin(inside: ReadonlySet<number>, lru: Lru): Map<string, number> {
+  const events = new Map<string, number>();
+  for (const id of inside) {
+    lru.eventsOf(id).forEach((n, event) => {
+      const name = PAGE_EVENT_NAMES[event];
+      events.set(name, (events.get(name) ?? 0) + n);
+    });
+  }
+  for (const what of ['pgscan', 'pgsteal']) {
+    const by = ['kswapd', 'direct', 'proactive'].map((who) => events.get(`${what}_${who}`) ?? 0);
+    events.set(
+      what,
+      by.reduce((a, b) => a + b, 0),
+    );
+  }
+  return events;
 }
 
 /** The lines of memory.stat that a page counts in. */

@@ -106,8 +106,8 @@ export interface Evictor {
 
 /** What is done when frames run short. Implemented by reclaim and compaction. */
 export interface MemoryPressure {
-  /** Frees frames of a zone at once, for an allocation that waits. Returns how many. */
-  reclaim(zone: Zone, order: number): number;
+  /** Frees frames of zones at once, for an allocation that waits. Returns how many. */
+  reclaim(zones: readonly Zone[], order: number, gfp: number): number;
   /** Lets kswapd of the zone's node work in the background; `classzone` is the highest usable. */
   wakeKswapd(zone: Zone, order: number, classzone: number): void;
   /** Moves pages until a free block of 2^order frames exists. Returns whether one does. */

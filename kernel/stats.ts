@@ -23,9 +23,9 @@ export const PGSCAN_KSWAPD = 18;
 export const PGSCAN_DIRECT = 19;
 export const PGSTEAL_KSWAPD = 20;
 export const PGSTEAL_DIRECT = 21;
-/** Direct reclaims; in /proc/vmstat they are counted by zone. */
-export const ALLOCSTALL = 22;
-export const KSWAPD_WAKE = 23;
+export const PGSCAN_PROACTIVE = 22;
+/** kswapd set to work. */
+export const PAGEOUTRUN = 23;
 export const NR_VMSCAN_WRITE = 24;
 export const NR_VMSCAN_IMMEDIATE = 25;
 export const NR_DIRTIED = 26;
@@ -34,23 +34,20 @@ export const PGSCAN_ANON = 28;
 export const PGSCAN_FILE = 29;
 export const PGSTEAL_ANON = 30;
 export const PGSTEAL_FILE = 31;
-export const PGREFILL = 32;
-export const PGLAZYFREE = 33;
-export const PGLAZYFREED = 34;
-export const SWAP_RA = 35;
-export const SWAP_RA_HIT = 36;
-export const SWPIN_ZERO = 37;
-export const SWPOUT_ZERO = 38;
-export const KSM_SWPIN_COPY = 39;
-export const COW_KSM = 40;
-export const ZSWPIN = 41;
-export const ZSWPOUT = 42;
-export const ZSWPWB = 43;
-export const SLABS_SCANNED = 44;
-export const PGMIGRATE_SUCCESS = 45;
-export const PGMIGRATE_FAIL = 46;
-export const KSWAPD_LOW_HIT = 47;
-export const KSWAPD_HIGH_HIT = 48;
+export const PGSTEAL_PROACTIVE = 32;
+export const SWAP_RA = 33;
+export const SWAP_RA_HIT = 34;
+export const SWPIN_ZERO = 35;
+export const SWPOUT_ZERO = 36;
+export const KSM_SWPIN_COPY = 37;
+export const COW_KSM = 38;
+export const ZSWPIN = 39;
+export const ZSWPOUT = 40;
+export const ZSWPWB = 41;
+export const SLABS_SCANNED = 42;
+export const KSWAPD_LOW_HIT = 43;
+/** Direct reclaims, by the type of the highest zone that would do: + ZONE_DMA .. ZONE_MOVABLE. */
+export const ALLOCSTALL = 44;
 
 const NAMES: readonly string[] = [
   'pgfault',
@@ -75,7 +72,7 @@ const NAMES: readonly string[] = [
   'pgscan_direct',
   'pgsteal_kswapd',
   'pgsteal_direct',
-  'allocstall_normal',
+  'pgscan_proactive',
   'pageoutrun',
   'nr_vmscan_write',
   'nr_vmscan_immediate_reclaim',
@@ -85,9 +82,7 @@ const NAMES: readonly string[] = [
   'pgscan_file',
   'pgsteal_anon',
   'pgsteal_file',
-  'pgrefill',
-  'pglazyfree',
-  'pglazyfreed',
+  'pgsteal_proactive',
   'swap_ra',
   'swap_ra_hit',
   'swpin_zero',
@@ -98,10 +93,11 @@ const NAMES: readonly string[] = [
   'zswpout',
   'zswpwb',
   'slabs_scanned',
-  'pgmigrate_success',
-  'pgmigrate_fail',
   'kswapd_low_wmark_hit_quickly',
-  'kswapd_high_wmark_hit_quickly',
+  'allocstall_dma',
+  'allocstall_dma32',
+  'allocstall_normal',
+  'allocstall_movable',
 ];
 
 // Pages by use, as /proc/meminfo and /proc/vmstat count them (enum node_stat_item).

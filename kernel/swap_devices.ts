@@ -13,10 +13,24 @@ import type { MemMap } from './page.ts';
 import type { PhysMem } from './physmem.ts';
 import type { FrameAllocator } from './ports.ts';
 import { MAX_SWAPFILES } from './pte.ts';
-import type { VmStat } from './stats.ts';
-import { NO_SLOT, SLOT_BITS, SwapArea, type SwapOptions } from './swap.ts';
+import * as event from './reclaim/page_events.ts';
+import type { Lru } from './reclaim/pools.ts';
+import {
+  NR_VMSCAN_WRITE,
+  NR_WRITTEN,
+  PSWPIN,
+  PSWPOUT,
+  SWPIN_ZERO,
+  SWPOUT_ZERO,
+  type VmStat,
+} from './stats.ts';
+import { NO_SLOT, SLOT_BITS, SWAP_DEVICE, SWAP_ZERO, SwapArea, type SwapOptions } from './swap.ts';
 import { PAGE_SIZE, type Pfn } from './types.ts';
 import { Zswap, type ZswapConfig } from './zswap.ts';
+
+/** What memory.stat counts, by SWAP_DEVICE, SWAP_ZERO, SWAP_POOL. */
+const IN = [event.PG_SWPIN, event.PG_SWPIN_ZERO, event.PG_ZSWPIN];
+const OUT = [event.PG_SWPOUT, event.PG_SWPOUT_ZERO, event.PG_ZSWPOUT];
 
 /** What the devices need of the machine. */
 export interface SwapMachine {
@@ -25,6 +39,7 @@ export interface SwapMachine {
   readonly alloc: FrameAllocator;
   readonly stat: VmStat;
   readonly groups: MemGroups | null;
+  readonly lru: Lru;
 }
 
 export class SwapDevices {
@@ -83,11 +98,41 @@ export class SwapDevices {
 
   /** Puts a compressed pool in front of all devices. */
   usePool(config: ZswapConfig): Zswap {
-    const write = (number: number, content: Int32Array): void =>
-      this.areaOf(number).writeDevice(slotOf(number), content);
+    const write = (number: number, content: Int32Array): void => this.writeBack(number, content);
     this.pool = new Zswap(config, this.machine, this.ramPages, write);
     for (const area of this.order) area.pool = this.pool;
     return this.pool;
+  }
+
+  /** A page leaves the pool for its device (zswap_writeback_entry()). */
+  private writeBack(number: number, content: Int32Array): void {
+    const { lru, stat } = this.machine;
+    const area = this.areaOf(number);
+    const events = lru.eventsOf(area.groupOf[slotOf(number)]);
+    area.writeDevice(slotOf(number), content);
+    stat.counts[PSWPOUT]++;
+    stat.counts[NR_WRITTEN]++;
+    events[event.PG_SWPOUT]++;
+    events[event.PG_ZSWPWB]++;
+  }
+
+  /** A page was read. @param from SWAP_DEVICE, SWAP_ZERO or SWAP_POOL. */
+  protected countIn(pfn: Pfn, from: number): void {
+    const { lru, stat } = this.machine;
+    if (from === SWAP_DEVICE) stat.counts[PSWPIN]++;
+    else if (from === SWAP_ZERO) stat.counts[SWPIN_ZERO]++;
+    lru.count(pfn, IN[from]);
+  }
+
+  /** A page was written, wherever it went. */
+  protected countOut(pfn: Pfn, where: number): void {
+    const { lru, stat } = this.machine;
+    if (where === SWAP_DEVICE) {
+      stat.counts[PSWPOUT]++;
+      stat.counts[NR_WRITTEN]++;
+    } else if (where === SWAP_ZERO) stat.counts[SWPOUT_ZERO]++;
+    stat.counts[NR_VMSCAN_WRITE]++;
+    lru.count(pfn, OUT[where]);
   }
 
   protected areaOf(number: number): SwapArea {

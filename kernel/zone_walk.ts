@@ -195,7 +195,7 @@ export class ZoneWalk {
       for (const zone of zones) progress += pressure.compact(zone, order) ? 1 << order : 0;
       if (progress > 0) return progress;
     }
-    for (const zone of zones) progress += pressure.reclaim(zone, order);
+    progress += pressure.reclaim(zones, order, gfp);
     if (order > 0 && progress > 0) for (const zone of zones) pressure.compact(zone, order);
     return progress;
   }

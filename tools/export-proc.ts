@@ -23,7 +23,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { MemGroup } from '../kernel/memcg.ts';
 import { memoryFiles } from '../kernel/memcg_files.ts';
 import { PG_buddy, PG_head, PG_slab, PG_table, PG_tail } from '../kernel/page.ts';
 import { procIomem, procSlabinfo, procVmallocinfo } from '../kernel/proc-kernel.ts';
@@ -118,13 +117,12 @@ function otherFiles(system: System): [string, string][] {
 
 /** The files of all memory groups, a folder each; none where there are no groups. */
 function exportGroups(system: System, dir: string): void {
-  const { groups, pages } = system.machine;
+  const { groups } = system.machine;
   if (groups === null) return;
   for (const group of groups.groups) {
     const folder = join(dir, group.path);
     mkdirSync(folder, { recursive: true });
-    const groupOf = (pfn: number): MemGroup => groups.groups[groups.groupOf[pfn] ?? 0]!;
-    for (const [name, text] of memoryFiles(group, pages, groupOf)) {
+    for (const [name, text] of memoryFiles(group, system.machine)) {
       writeFileSync(join(folder, name), text);
     }
     const members = [...system.tasks.values()].filter(

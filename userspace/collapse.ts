@@ -19,6 +19,7 @@ import {
   pteLo,
   ptePfn,
 } from '../kernel/pte.ts';
+import { PG_THP_COLLAPSE } from '../kernel/reclaim/page_events.ts';
 import { THP_COLLAPSE_ALLOC } from '../kernel/stats.ts';
 import {
   HPAGE_PMD_NR,
@@ -97,6 +98,7 @@ export function collapseOne(vma: Vma, va: number): number {
   mem.words[pmd] = pteLo(page, lo);
   mm.rss[MM_ANONPAGES] += HPAGE_PMD_NR - mapped;
   machine.stat.counts[THP_COLLAPSE_ALLOC]++;
+  machine.lru.count(page, PG_THP_COLLAPSE);
   mm.system.flushTlb(mm, va, va + PMD_SIZE);
   return 0;
 }

@@ -25,6 +25,7 @@ import {
   pteLo,
   ptePfnAny,
 } from '../kernel/pte.ts';
+import { PG_THP_FAULT } from '../kernel/reclaim/page_events.ts';
 import { THP_FAULT_ALLOC, THP_SPLIT_PMD, THP_ZERO_PAGE_ALLOC } from '../kernel/stats.ts';
 import {
   HPAGE_PMD_NR,
@@ -90,6 +91,7 @@ function mapNewHuge(vma: Vma, pmd: number, va: number, page: Pfn): void {
   setHuge(mm, pmd, page, protLo(vma) | _PAGE_DIRTY | mayWrite(vma), protHi(vma));
   mm.rss[MM_ANONPAGES] += HPAGE_PMD_NR;
   machine.stat.counts[THP_FAULT_ALLOC]++;
+  machine.lru.count(page, PG_THP_FAULT);
   fault.kinds |= DID_ANON | DID_HUGE;
   fault.order = HPAGE_PMD_ORDER;
 }

@@ -22,6 +22,7 @@ import {
   swapOffset,
   swapType,
 } from '../kernel/pte.ts';
+import { PGLAZYFREE } from '../kernel/reclaim/page_events.ts';
 import { PAGE_SIZE, PMD_SIZE, alignDown, type Pfn } from '../kernel/types.ts';
 import { MM_SWAPENTS } from './rss.ts';
 import { isMappedElsewhere, splitFolio } from './split-folio.ts';
@@ -130,6 +131,7 @@ export function freeLazily(vma: Vma, start: number, end: number): void {
     const head = pages.head(pfn);
     if (pages.hasFlags(head, PG_unevictable) || !pages.hasFlags(head, PG_swapbacked)) return;
     // It moves to the inactive file list, whose pages go first (lru_lazyfree()).
+    machine.lru.count(head, PGLAZYFREE, 1 << pages.compoundOrder(head));
     machine.lru.remove(head);
     pages.clearFlags(head, PG_swapbacked | PG_referenced);
     machine.lru.add(head);

@@ -114,9 +114,7 @@ function candidate(task: Task): OomCandidate {
 
 /** The group as the log shows it. */
 function oomGroup(system: System, group: MemGroup): OomGroup {
-  const { groups, pages } = system.machine;
-  const groupOf = (pfn: number): MemGroup => groups!.groups[groups!.groupOf[pfn]];
-  const stat = memoryFiles(group, pages, groupOf).find(([name]) => name === 'memory.stat');
+  const stat = memoryFiles(group, system.machine).find(([name]) => name === 'memory.stat');
   return {
     path: group.path,
     usage: group.usage,

@@ -37,16 +37,9 @@ import {
   swapOffset,
   swapType,
 } from '../kernel/pte.ts';
-import {
-  NR_VMSCAN_WRITE,
-  PSWPIN,
-  PSWPOUT,
-  SWAP_RA,
-  SWAP_RA_HIT,
-  SWPIN_ZERO,
-  SWPOUT_ZERO,
-} from '../kernel/stats.ts';
-import { NO_SLOT, SWAP_DEVICE, SWAP_ZERO, type SwapArea } from '../kernel/swap.ts';
+import { PGMAJFAULT, SWAP_RA, SWAP_RA_HIT } from '../kernel/stats.ts';
+import { NO_SLOT, type SwapArea } from '../kernel/swap.ts';
+import { mm_vmscan_write_folio } from '../kernel/trace.ts';
 import {
   NO_PFN,
   PAGE_SIZE,
@@ -72,6 +65,10 @@ import type { System } from './system.ts';
 import { VM_LOCKED, VM_WRITE, type Vma } from './vma.ts';
 
 const MAX_HITS = 63;
+
+/** Flags of mm_vmscan_write_folio. */
+const RECLAIM_WB_ANON = 1;
+const RECLAIM_WB_ASYNC = 8;
 
 export class Swap extends SwapDevices implements SwapPort {
   /** Shared memory with swapped pages. */
@@ -140,6 +137,7 @@ export class Swap extends SwapDevices implements SwapPort {
       major = true;
       pfn = area.map[offset] === 1 ? this.readPast(area, offset) : this.readAround(vma, pte, va);
       if (pfn === NO_PFN) return FAULT_OOM;
+      system.machine.stat.counts[PGMAJFAULT]++;
     }
     const cached = pages.hasFlags(pfn, PG_swapcache);
     // The slot loses this entry; the cache gives the page up where that makes it ours alone.
@@ -197,12 +195,11 @@ export class Swap extends SwapDevices implements SwapPort {
 
   /** A page of its own for a slot that one entry alone refers to. */
   private readPast(area: SwapArea, offset: number): Pfn {
-    const { alloc, lru, pages, stat } = this.system.machine;
+    const { alloc, lru, pages } = this.system.machine;
     const pfn = alloc.alloc(GFP_HIGHUSER_MOVABLE, 0);
     if (pfn === NO_PFN) return NO_PFN;
     const from = area.read(offset, pfn);
-    if (from === SWAP_DEVICE) stat.counts[PSWPIN]++;
-    else if (from === SWAP_ZERO) stat.counts[SWPIN_ZERO]++;
+    this.countIn(pfn, from);
     const shadow = area.shadow[offset];
     if (shadow !== 0) lru.refault(pfn, shadow);
     pages.setFlags(pfn, PG_swapbacked | PG_uptodate);
@@ -298,13 +295,11 @@ export class Swap extends SwapDevices implements SwapPort {
   }
 
   private write(area: SwapArea, slot: number, pfn: Pfn): void {
-    const { lru, stat } = this.system.machine;
+    const { lru, trace } = this.system.machine;
     const where = area.write(slot, pfn);
     area.shadow[slot] = lru.evicted(pfn);
-    if (where === SWAP_DEVICE) {
-      stat.counts[PSWPOUT]++;
-      stat.counts[NR_VMSCAN_WRITE]++;
-    } else if (where === SWAP_ZERO) stat.counts[SWPOUT_ZERO]++;
+    this.countOut(pfn, where);
+    if (trace.on) trace.emit(mm_vmscan_write_folio, pfn, RECLAIM_WB_ANON | RECLAIM_WB_ASYNC);
   }
 
   /** reserve() was for nothing: somebody still maps the page. */

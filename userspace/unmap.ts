@@ -20,6 +20,7 @@ import {
 } from '../kernel/page.ts';
 import { EVICT_DIRTY, EVICT_DONE, EVICT_KEPT } from '../kernel/ports.ts';
 import { SWP_EXCLUSIVE, _PAGE_DIRTY, swapHi, swapLo } from '../kernel/pte.ts';
+import { PGLAZYFREED } from '../kernel/reclaim/page_events.ts';
 import { NR_FILE_PAGES, NR_SHMEM, NR_VMSCAN_IMMEDIATE } from '../kernel/stats.ts';
 import { NO_SLOT, SLOT_BITS } from '../kernel/swap.ts';
 import { NO_PFN, type Pfn } from '../kernel/types.ts';
@@ -125,7 +126,10 @@ function reclaimLazy(system: System, pfn: Pfn): boolean {
   if (pages.hasFlags(pfn, PG_dirty | PG_swapcache)) return false;
   rmap.get(pfn);
   const gone = tryToUnmap(system, pfn, NO_SLOT);
-  if (gone) lru.evicted(pfn);
+  if (gone) {
+    lru.count(pfn, PGLAZYFREED);
+    lru.evicted(pfn);
+  }
   rmap.put(pfn);
   return gone;
 }

@@ -10,6 +10,7 @@ import { assert } from '../errors.ts';
 import { PageLists } from '../list.ts';
 import { MemMap, PAGE_RECORD } from '../page.ts';
 import type { Prng } from '../prng.ts';
+import { NR_PAGE_EVENTS } from './page_events.ts';
 import type { MakePolicy, References, ReplacementPolicy, ScanControl } from './policy.ts';
 
 /** What a policy asks of the frames of a reference string: the bits are REF_READ, REF_WRITE. */
@@ -45,6 +46,7 @@ export function faultsOf(make: MakePolicy, refs: References, frames: number, prn
     lists: PageLists.ofFrames(map),
     note: new Uint8Array(frames),
     prng,
+    events: new Float64Array(NR_PAGE_EVENTS),
   };
   const policy = make(context, 0);
   const control = new FrameBits(frames);

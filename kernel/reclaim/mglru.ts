@@ -16,6 +16,7 @@
 import { assert } from '../errors.ts';
 import { PG_swapbacked } from '../page.ts';
 import { scanBudget } from './budget.ts';
+import { WORKINGSET_REFAULT } from './page_events.ts';
 import {
   DEF_PRIORITY,
   type PolicyContext,
@@ -55,7 +56,10 @@ export class MgLru implements ReplacementPolicy {
 
   onAdd(pfn: number, shadow: number): void {
     const type = this.typeOf(pfn);
-    if (shadow !== 0) this.refaulted[type]++;
+    if (shadow !== 0) {
+      this.refaulted[type]++;
+      this.context.events[WORKINGSET_REFAULT + type]++;
+    }
     this.put(pfn, type, this.maxSeq);
   }
 

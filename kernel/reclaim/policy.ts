@@ -80,6 +80,8 @@ export interface PolicyContext {
   /** One byte a frame for the policy to use. */
   readonly note: Uint8Array;
   readonly prng: Prng;
+  /** What happens to the pool's pages is counted here (page_events.ts). */
+  readonly events: Float64Array;
 }
 
 /** @param group the memory group whose pages the policy is for; 0 is the root group. */

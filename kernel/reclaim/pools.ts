@@ -23,6 +23,7 @@ import {
   type MemMap,
 } from '../page.ts';
 import type { Prng } from '../prng.ts';
+import { NR_PAGE_EVENTS, vmstatOf } from './page_events.ts';
 import type { MakePolicy, PolicyContext, ReplacementPolicy } from './policy.ts';
 import { TwoList, makeTwoList } from './two-list.ts';
 
@@ -31,6 +32,8 @@ export interface Pool {
   readonly node: number;
   readonly group: number;
   readonly policy: ReplacementPolicy;
+  /** What happened to its pages (page_events.ts), with all other pools of its group. */
+  readonly events: Float64Array;
 }
 
 /** Time between two updates of the groups' figures (mm/memcontrol.c FLUSH_TIME). */
@@ -40,7 +43,9 @@ export class Lru {
   readonly pools: Pool[] = [];
   private readonly pages: MemMap;
   private readonly words: Int32Array;
-  private readonly context: PolicyContext;
+  private readonly context: Omit<PolicyContext, 'events'>;
+  /** Events by group. */
+  private readonly events: Float64Array[] = [];
   private readonly make: MakePolicy;
   /** Where all pages are in one pool, its policy. */
   private only: ReplacementPolicy;
@@ -82,10 +87,21 @@ export class Lru {
   pool(node: number, group: number): Pool {
     let pool = this.pools.find((p) => p.node === node && p.group === group);
     if (pool === undefined) {
-      pool = { node, group, policy: this.make(this.context, group) };
+      const events = this.eventsOf(group);
+      pool = { node, group, events, policy: this.make({ ...this.context, events }, group) };
       this.pools.push(pool);
     }
     return pool;
+  }
+
+  /** What happened to the pages of a group, without those below it (page_events.ts). */
+  eventsOf(group: number): Float64Array {
+    return (this.events[group] ??= new Float64Array(NR_PAGE_EVENTS));
+  }
+
+  /** Counts an event for the group of a page. */
+  count(pfn: number, event: number, n = 1): void {
+    this.eventsOf(this.groupOf === null ? 0 : this.groupOf[pfn])[event] += n;
   }
 
   /** Brings the groups' figures up to date if it is time (flush_memcg_stats_dwork()). */
@@ -167,22 +183,10 @@ export class Lru {
   *counters(): IterableIterator<[string, number]> {
     const names = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file'];
     for (const [lru, name] of names.entries()) yield [`nr_${name}`, this.length(lru)];
-    const sums = new Float64Array(6);
-    for (const { policy } of this.pools) {
-      if (!(policy instanceof TwoList)) continue;
-      sums[0] += policy.refaults[0];
-      sums[1] += policy.refaults[1];
-      sums[2] += policy.activated[0];
-      sums[3] += policy.activated[1];
-      sums[4] += policy.activations;
-      sums[5] += policy.deactivations;
-    }
-    yield ['workingset_refault_anon', sums[0]];
-    yield ['workingset_refault_file', sums[1]];
-    yield ['workingset_activate_anon', sums[2]];
-    yield ['workingset_activate_file', sums[3]];
-    yield ['pgactivate', sums[4]];
-    yield ['pgdeactivate', sums[5]];
+    const sum = new Float64Array(NR_PAGE_EVENTS);
+    // a group that had no pages yet has none
+    this.events.forEach((events) => events.forEach((n, event) => (sum[event] += n)));
+    yield* vmstatOf(sum);
   }
 
   /** Pages on one LRU_* list of all two-list pools; O(pages), for /proc. */

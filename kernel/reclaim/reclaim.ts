@@ -14,6 +14,7 @@
 // Source: Linux 6.18 mm/vmscan.c: do_try_to_free_pages(), shrink_node(), balance_pgdat(),
 // shrink_folio_list(), try_to_free_mem_cgroup_pages(). Not modelled: throttling, demotion.
 
+import { GFP_KERNEL } from '../gfp.ts';
 import type { MemGroup, MemGroups } from '../memcg.ts';
 import { protectionOf } from '../memcg_protection.ts';
 import { PG_anon, PG_dirty, PG_lru, PG_mlocked, PG_swapbacked, type MemMap } from '../page.ts';
@@ -22,13 +23,17 @@ import { EVICT_DIRTY, EVICT_DONE, type Evictor, type MemoryPressure } from '../p
 import type { Rmap } from '../rmap.ts';
 import type { VmStat } from '../stats.ts';
 import {
+  ALLOCSTALL,
+  KSWAPD_LOW_HIT,
+  PAGEOUTRUN,
+  PGSCAN_ANON,
   PGSCAN_DIRECT,
   PGSCAN_KSWAPD,
+  PGSCAN_PROACTIVE,
   PGSTEAL_ANON,
   PGSTEAL_DIRECT,
   PGSTEAL_KSWAPD,
-  ALLOCSTALL,
-  KSWAPD_WAKE,
+  PGSTEAL_PROACTIVE,
 } from '../stats.ts';
 import {
   mm_vmscan_direct_reclaim_begin,
@@ -42,6 +47,14 @@ import {
 } from '../trace.ts';
 import type { Pfn } from '../types.ts';
 import { WMARK_HIGH, type Zone } from '../zone.ts';
+import { gfpZone } from '../zonelist.ts';
+import {
+  PGSCAN,
+  PGSTEAL,
+  RECLAIM_DIRECT,
+  RECLAIM_KSWAPD,
+  RECLAIM_PROACTIVE,
+} from './page_events.ts';
 import type { Lru, Pool } from './pools.ts';
 import { DEF_PRIORITY, SWAP_CLUSTER_MAX, USED_EXEC, type ScanControl } from './policy.ts';
 import { Shrinkers } from './shrinker.ts';
@@ -58,6 +71,13 @@ export interface ReclaimContext {
 
 /** Moves pages to make large blocks. Implemented by compaction. */
 export type Compact = (zone: Zone, order: number) => boolean;
+
+/** /proc/vmstat's rows by who reclaims. */
+const SCAN_ROWS = [PGSCAN_KSWAPD, PGSCAN_DIRECT, PGSCAN_PROACTIVE];
+const STEAL_ROWS = [PGSTEAL_KSWAPD, PGSTEAL_DIRECT, PGSTEAL_PROACTIVE];
+
+/** kswapd naps that long before it sleeps: woken within, `low` was hit quickly. */
+const NAP_NS = 1e8;
 
 class Control implements ScanControl {
   priority = DEF_PRIORITY;
@@ -84,12 +104,26 @@ class Control implements ScanControl {
     return used | code;
   }
 
-  /** Pages that the policy asked this of, and those that were dirty, since shrinkPool() reset it. */
+  /** Pages that the policy asked this of, and those that were dirty, since look() reset it. */
   looked = 0;
   dirty = 0;
+  /** The same by kind, in frames. */
+  readonly seen = new Float64Array(2);
+
+  /** The next batch begins. */
+  look(): void {
+    this.looked = this.dirty = this.seen[0] = this.seen[1] = 0;
+  }
+
+  /** The policy looks at a page, or it picked a page without a look. */
+  see(pfn: number): void {
+    const { pages } = this.context;
+    this.looked++;
+    this.seen[pages.hasFlags(pfn, PG_swapbacked) ? 0 : 1] += 1 << pages.compoundOrder(pfn);
+  }
 
   isDirty(pfn: number): boolean {
-    this.looked++;
+    this.see(pfn);
     const flags = this.context.pages.flags(pfn);
     const dirty = (flags & (PG_dirty | PG_swapbacked | PG_anon)) === PG_dirty;
     if (dirty) this.dirty++;
@@ -118,6 +152,9 @@ export class Reclaim implements MemoryPressure {
   private lowSpared = false;
   private running = false;
   private scanned = 0;
+  /** Who reclaims (RECLAIM_*), and when kswapd went to sleep last. */
+  private who = RECLAIM_DIRECT;
+  private sleptNs = -Infinity;
 
   constructor(context: ReclaimContext, lru: Lru) {
     this.context = context;
@@ -126,32 +163,37 @@ export class Reclaim implements MemoryPressure {
     this.shrinkers = new Shrinkers(context.stat);
   }
 
-  reclaim(zone: Zone, order: number): number {
+  reclaim(list: readonly Zone[], order: number, gfp: number): number {
     const { stat, trace } = this.context;
     if (this.running) return 0;
-    stat.counts[ALLOCSTALL]++;
-    if (trace.on) trace.emit(mm_vmscan_direct_reclaim_begin, order, 0);
-    const pools = this.lru.pools.filter((pool) => pool.node === zone.node);
+    stat.counts[ALLOCSTALL + gfpZone(gfp)]++;
+    if (trace.on) trace.emit(mm_vmscan_direct_reclaim_begin, order, gfp);
     const wanted = Math.max(SWAP_CLUSTER_MAX, 1 << order);
-    const freed = this.rounds(pools, wanted, null, this.swappiness);
-    stat.counts[PGSCAN_DIRECT] += this.scanned;
-    stat.counts[PGSTEAL_DIRECT] += freed;
-    this.psi.stall(this.scanned * SCAN_NS + freed * PAGE_IO_NS);
+    let freed = 0;
+    this.who = RECLAIM_DIRECT;
+    for (const zone of list) {
+      const pools = this.lru.pools.filter((pool) => pool.node === zone.node);
+      const got = this.rounds(pools, wanted, null, this.swappiness);
+      this.psi.stall(this.scanned * SCAN_NS + got * PAGE_IO_NS);
+      freed += got;
+    }
     if (trace.on) trace.emit(mm_vmscan_direct_reclaim_end, freed);
     return freed;
   }
 
-  /** Frees at least `pages` of a group's own pages, 32 at least. @returns how many. */
-  reclaimGroup(group: MemGroup, pages: number): number {
-    const { stat, trace } = this.context;
+  /**
+   * Frees at least `pages` of a group's own pages, 32 at least. @returns how many.
+   * @param asked somebody wrote memory.reclaim; else the group is over a limit.
+   */
+  reclaimGroup(group: MemGroup, pages: number, asked = false): number {
+    const { trace } = this.context;
     if (this.running) return 0;
     this.lru.tick(trace.timeNs);
-    if (trace.on) trace.emit(mm_vmscan_memcg_reclaim_begin, 0, 0);
+    if (trace.on) trace.emit(mm_vmscan_memcg_reclaim_begin, 0, GFP_KERNEL);
     const pools = this.lru.pools.filter((pool) => this.groupOf(pool)?.isIn(group));
     const wanted = Math.max(SWAP_CLUSTER_MAX, pages);
+    this.who = asked ? RECLAIM_PROACTIVE : RECLAIM_DIRECT;
     const freed = this.rounds(pools, wanted, group, group.swappiness);
-    stat.counts[PGSCAN_DIRECT] += this.scanned;
-    stat.counts[PGSTEAL_DIRECT] += freed;
     this.psi.stall(this.scanned * SCAN_NS + freed * PAGE_IO_NS);
     if (trace.on) trace.emit(mm_vmscan_memcg_reclaim_end, freed);
     return freed;
@@ -164,16 +206,17 @@ export class Reclaim implements MemoryPressure {
     const balanced = (): boolean =>
       own.some((z) => z.free >= z.mark(WMARK_HIGH) + z.protection[classzone]);
     if (balanced()) return;
-    stat.counts[KSWAPD_WAKE]++;
+    stat.counts[PAGEOUTRUN]++;
+    if (trace.timeNs - this.sleptNs < NAP_NS) stat.counts[KSWAPD_LOW_HIT]++;
+    this.who = RECLAIM_KSWAPD;
     if (trace.on) trace.emit(mm_vmscan_kswapd_wake, zone.node, zone.number, order);
     const pools = this.lru.pools.filter((pool) => pool.node === zone.node);
     for (let priority = DEF_PRIORITY; priority > 0 && !balanced();) {
       const freed = this.round(pools, SWAP_CLUSTER_MAX, null, this.swappiness, priority);
-      stat.counts[PGSCAN_KSWAPD] += this.scanned;
-      stat.counts[PGSTEAL_KSWAPD] += freed;
       for (const z of own) z.drain();
       if (freed === 0) priority--;
     }
+    this.sleptNs = trace.timeNs;
     if (trace.on) trace.emit(mm_vmscan_kswapd_sleep, zone.node);
   }
 
@@ -253,13 +296,7 @@ export class Reclaim implements MemoryPressure {
       const group = this.groupOf(pool);
       if (group !== null && !this.mayReclaim(group, target)) continue;
       control.maySwap = evictor.swapFree() > 0 && (group === null || group.swapRoom > 0);
-      const before = this.scanned;
-      const gone = this.shrinkPool(pool, evictor);
-      for (let g = group; g !== null; g = g.parent) {
-        g.scanned += this.scanned - before;
-        g.stolen += gone;
-      }
-      freed += gone;
+      freed += this.shrinkPool(pool, evictor);
     }
     if (target === null) freed += this.shrinkSlabs(priority);
     this.running = false;
@@ -287,16 +324,21 @@ export class Reclaim implements MemoryPressure {
     return true;
   }
 
-  private shrinkPool({ policy, node }: Pool, evictor: Evictor): number {
+  private shrinkPool({ policy, node, events }: Pool, evictor: Evictor): number {
     const { pages, stat, trace } = this.context;
     const { control, victims } = this;
     let freed = 0;
     policy.begin(control);
     for (;;) {
-      control.looked = control.dirty = 0;
+      control.look();
       const n = policy.pick(victims, control);
       if (n < 0) break;
       for (let i = 0; i < n; i++) pages.clearFlags(victims[i], PG_lru);
+      if (control.looked < n) {
+        control.look();
+        for (let i = 0; i < n; i++) control.see(victims[i]);
+      }
+      this.countScan(events);
       let gone = 0;
       let left = 0;
       for (let i = 0; i < n; i++) {
@@ -314,12 +356,25 @@ export class Reclaim implements MemoryPressure {
         }
       }
       freed += gone;
-      const looked = Math.max(n, control.looked);
+      events[PGSTEAL + this.who] += gone;
+      if (control.global) stat.counts[STEAL_ROWS[this.who]] += gone;
+      const { looked } = control;
       this.scanned += looked;
       this.wakeFlusher(evictor, looked, Math.max(left, control.dirty));
       if (trace.on) trace.emit(mm_vmscan_lru_shrink_inactive, node, looked, gone);
     }
     return freed;
+  }
+
+  /** Counts the pages that a batch looked at; vmstat knows no reclaimer where a limit made it. */
+  private countScan(events: Float64Array): void {
+    const { seen, global } = this.control;
+    const { counts } = this.context.stat;
+    const nr = seen[0] + seen[1];
+    events[PGSCAN + this.who] += nr;
+    if (global) counts[SCAN_ROWS[this.who]] += nr;
+    counts[PGSCAN_ANON] += seen[0];
+    counts[PGSCAN_ANON + 1] += seen[1];
   }
 
   /** All that was looked at is dirty: the flusher writes, and reclaim waits for it. */

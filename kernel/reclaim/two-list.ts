@@ -31,6 +31,7 @@ import {
   PG_workingset,
   type MemMap,
 } from '../page.ts';
+import * as event from './page_events.ts';
 import {
   SWAP_CLUSTER_MAX,
   USED_EXEC,
@@ -59,18 +60,10 @@ export class TwoList implements ReplacementPolicy {
   age = 0;
   /** What reclaim of each kind cost, fading. */
   readonly cost = new Float64Array(2);
-  /** Pages that came back, and those of them that started active, by kind (workingset_*). */
-  readonly refaults = new Float64Array(2);
-  readonly activated = new Float64Array(2);
-  /**
-   * Pages that went from the active to the inactive lists (pgdeactivate), and back (pgactivate).
-   */
-  deactivations = 0;
-  activations = 0;
-  /** Pages that were written and moved to the tail (pgrotated). */
-  rotated = 0;
-  /** Pages that were looked at on inactive lists (pgscan). */
-  scanned = 0;
+  /** What happened to the pool's pages (page_events.ts). */
+  readonly events: Float64Array;
+  /** Pages that came back and started active, by kind. */
+  private readonly activated = new Float64Array(2);
   private readonly pages: MemMap;
   readonly lists: PolicyContext['lists'];
   private readonly left = new Float64Array(NR_LISTS);
@@ -97,6 +90,7 @@ export class TwoList implements ReplacementPolicy {
   constructor(context: PolicyContext, exact = true) {
     this.exact = exact;
     this.pages = context.pages;
+    this.events = context.events;
     this.lists = context.lists;
     this.first = context.lists.make(NR_LISTS);
   }
@@ -140,7 +134,7 @@ export class TwoList implements ReplacementPolicy {
     if ((flags & PG_referenced) === 0) this.pages.setFlags(pfn, PG_referenced);
     else if ((flags & PG_active) === 0) {
       this.onRemove(pfn);
-      this.activate(pfn);
+      this.activate(pfn, event.PGACTIVATE);
       this.lists.pushHead(this.first + this.listOf(pfn), pfn);
       this.pages.clearFlags(pfn, PG_referenced);
     }
@@ -150,7 +144,7 @@ export class TwoList implements ReplacementPolicy {
   deactivate(pfn: number): void {
     if (!this.pages.hasFlags(pfn, PG_active)) return;
     this.onRemove(pfn);
-    this.deactivations++;
+    this.events[event.PGDEACTIVATE]++;
     this.pages.setFlags(pfn, PG_workingset);
     this.pages.clearFlags(pfn, PG_active | PG_referenced);
     this.lists.pushHead(this.first + this.listOf(pfn), pfn);
@@ -161,7 +155,7 @@ export class TwoList implements ReplacementPolicy {
     this.onRemove(pfn);
     this.pages.clearFlags(pfn, PG_active);
     this.lists.pushTail(this.first + this.listOf(pfn), pfn);
-    this.rotated++;
+    this.events[event.PGROTATED]++;
   }
 
   begin(control: ScanControl): void {
@@ -201,7 +195,7 @@ export class TwoList implements ReplacementPolicy {
   }
 
   onKeep(pfn: number): void {
-    this.activate(pfn);
+    this.activate(pfn, event.PGACTIVATE);
     this.lists.pushHead(this.first + this.listOf(pfn), pfn);
   }
 
@@ -249,26 +243,27 @@ export class TwoList implements ReplacementPolicy {
     return (flags & PG_active) !== 0 ? file + 1 : file;
   }
 
-  private activate(pfn: number): void {
+  private activate(pfn: number, why: number): void {
     this.pages.setFlags(pfn, PG_active);
     this.age = (this.age + 1) | 0;
-    this.activations++;
+    this.events[why]++;
   }
 
   /** A page comes back: was it gone for less than the active pages keep others out? */
   private refault(pfn: number, shadow: number): void {
     const kind = (this.pages.flags(pfn) & PG_swapbacked) !== 0 ? ANON : FILE;
-    this.refaults[kind]++;
+    this.events[event.WORKINGSET_REFAULT + kind]++;
     const distance = ((this.age & AGE_MASK) - ((shadow >> 1) & AGE_MASK)) & AGE_MASK;
     let workingset = this.known(LRU_ACTIVE_FILE);
     if (kind === ANON) workingset += this.known(LRU_INACTIVE_FILE);
     workingset += this.known(LRU_ACTIVE_ANON);
     if (kind === FILE) workingset += this.known(LRU_INACTIVE_ANON);
     if (distance > workingset) return;
-    this.activate(pfn);
+    this.activate(pfn, event.WORKINGSET_ACTIVATE + kind);
     this.activated[kind]++;
     if ((shadow & 1) !== 0) {
       this.pages.setFlags(pfn, PG_workingset);
+      this.events[event.WORKINGSET_RESTORE + kind]++;
       this.noteCost(kind, SWAP_CLUSTER_MAX);
     }
   }
@@ -342,10 +337,9 @@ export class TwoList implements ReplacementPolicy {
       }
       pages.setFlags(pfn, PG_referenced);
       const code = (used & USED_EXEC) !== 0 && lru === LRU_INACTIVE_FILE;
-      if (noted || entries > 1 || code) this.activate(pfn);
+      if (noted || entries > 1 || code) this.activate(pfn, event.PGACTIVATE);
       lists.pushHead(this.first + this.listOf(pfn), pfn);
     }
-    this.scanned += seen;
     this.batchKind = lru >> 1;
     this.batchScanned = seen;
     this.batchReclaimed = 0;
@@ -358,7 +352,10 @@ export class TwoList implements ReplacementPolicy {
     const { lists, pages } = this;
     const list = this.first + lru;
     let rotated = 0;
-    for (let seen = Math.min(n, lists.length[list]); seen > 0; seen--) {
+    let seen = Math.min(n, lists.length[list]);
+    this.events[event.PGREFILL] += seen;
+    if (control.global) this.events[event.PGREFILL_GLOBAL] += seen;
+    for (; seen > 0; seen--) {
       const pfn = lists.tail[list];
       lists.remove(list, pfn);
       const used = control.wasUsed(pfn);
@@ -370,7 +367,7 @@ export class TwoList implements ReplacementPolicy {
       pages.clearFlags(pfn, PG_active);
       pages.setFlags(pfn, PG_workingset);
       lists.pushHead(list - 1, pfn);
-      this.deactivations++;
+      this.events[event.PGDEACTIVATE]++;
     }
     this.noteCost(lru >> 1, rotated);
   }

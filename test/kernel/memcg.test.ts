@@ -139,7 +139,7 @@ test('the files of a group, as version 2 of cgroups shows them', () => {
   store(w.run(group), 100);
   const groups = w.system.machine.groups!;
   const filesOf = (g: MemGroup): Map<string, string> =>
-    new Map(memoryFiles(g, w.system.machine.pages, (pfn) => groups.groups[groups.groupOf[pfn]]));
+    new Map(memoryFiles(g, w.system.machine));
   expect(group.path).toBe('/parent/child');
   const files = filesOf(parent);
   expect([...files.keys()].slice(0, 6)).toEqual(

@@ -249,9 +249,7 @@ test('an OOM kill gives everything back, and is logged as the kernel logs it', (
   );
   const groups = system.machine.groups!;
   groups.check();
-  const files = new Map(
-    memoryFiles(group, system.machine.pages, (pfn) => groups.groups[groups.groupOf[pfn]]),
-  );
+  const files = new Map(memoryFiles(group, system.machine));
   expect(files.get('memory.max')).toBe(`${2 << 20}\n`);
   expect(files.get('memory.current')).toBe(`${group.usage * PAGE}\n`);
   expect(files.get('memory.high')).toBe('max\n');

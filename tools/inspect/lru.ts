@@ -1,6 +1,7 @@
 // The lists that reclaim works on, as plain data.
 
 import { PG_dirty, PG_referenced } from '../../kernel/page.ts';
+import { PGACTIVATE, PGDEACTIVATE, PGREFILL } from '../../kernel/reclaim/page_events.ts';
 import { TwoList } from '../../kernel/reclaim/two-list.ts';
 import type { Subject } from './subject.ts';
 
@@ -30,13 +31,13 @@ const MOST_PAGES = 512;
 export function lruView(subject: Subject): LruPool[] {
   const { lru, stat } = subject.system.machine;
   const counted = [...stat.entries()].filter(([name]) => /^(pgscan|pgsteal|pswp|oom)/.test(name));
-  return lru.pools.map(({ node, group, policy }) => {
+  return lru.pools.map(({ node, group, policy, events }) => {
     const isTwo = policy instanceof TwoList;
     const figures: (readonly [string, number])[] = isTwo
       ? [
-          ['pgactivate', policy.activations],
-          ['pgdeactivate', policy.deactivations],
-          ['looked at', policy.scanned],
+          ['pgactivate', events[PGACTIVATE]!],
+          ['pgdeactivate', events[PGDEACTIVATE]!],
+          ['pgrefill', events[PGREFILL]!],
         ]
       : [];
     return {

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { NR_PAGE_EVENTS } from '../../../kernel/reclaim/page_events.ts';
 import { PageLists } from '../../../kernel/list.ts';
 import { MemMap } from '../../../kernel/page.ts';
 import { POLICIES, policyNamed } from '../../../kernel/reclaim/policies.ts';
@@ -187,7 +188,8 @@ describe('the contract of policies that decide by accessed bits', () => {
         const pages = new MemMap(40);
         const note = new Uint8Array(40);
         const lists = PageLists.ofFrames(pages);
-        const policy = make({ pages, lists, note, prng: seeded(7) }, 0);
+        const events = new Float64Array(NR_PAGE_EVENTS);
+        const policy = make({ pages, lists, note, prng: seeded(7), events }, 0);
         const control = new Bits();
         const listed = new Set<number>();
         const victims = new Int32Array(8);
