@@ -1,8 +1,8 @@
 // A memory with the translations that a runtime used last kept at hand.
 //
 // The words of an object lie in RAM where touch() says until the epoch changes; between two system
-// calls a collector or an allocator asks for the same pages over and over. This memory keeps 16,384
-// pages (64 MiB), direct-mapped by page number, so that most questions are answered by two
+// calls a collector or an allocator asks for the same pages over and over. This memory keeps 65,536
+// pages (256 MiB), direct-mapped by page number, so that most questions are answered by two
 // compares:
 //
 //     entry: | page if readable | page if writable | high word | index of the page's first word |
@@ -13,7 +13,7 @@
 import type { VirtAddr } from '../kernel/types.ts';
 import type { Memory } from './memory.ts';
 
-const NR_ENTRIES = 16384;
+const NR_ENTRIES = 65536;
 /** Index of an address's entry, from `lo >>> 10`. */
 export const ENTRY_MASK = (NR_ENTRIES - 1) * 4;
 /** No page starts there. */
@@ -28,6 +28,9 @@ export class CachedMemory implements Memory {
   /** Four words a page, for loops that look themselves; at pageEntry() of an address's low word. */
   readonly entries = new Int32Array(4 * NR_ENTRIES).fill(EMPTY);
   private seen: number;
+  /** Which entries were filled since they were last emptied, as far as there is room. */
+  private readonly filled = new Int32Array(4096);
+  private nrFilled = 0;
 
   constructor(inner: Memory) {
     this.inner = inner;
@@ -39,10 +42,16 @@ export class CachedMemory implements Memory {
 
   /** Empties the entries if they are stale; for loops in which no system call is made. */
   refresh(): void {
-    if (this.moved[0] !== this.seen) {
-      this.entries.fill(EMPTY);
-      this.seen = this.moved[0];
-    }
+    if (this.moved[0] === this.seen) return;
+    this.seen = this.moved[0];
+    if (this.nrFilled > this.filled.length) this.entries.fill(EMPTY);
+    else for (let i = 0; i < this.nrFilled; i++) this.empty(this.filled[i]);
+    this.nrFilled = 0;
+  }
+
+  private empty(k: number): void {
+    const e = this.entries;
+    e[k] = e[k + 1] = EMPTY;
   }
 
   /**
@@ -62,6 +71,7 @@ export class CachedMemory implements Memory {
       this.moved = moved;
       this.seen = seen;
       this.entries.set(kept);
+      this.nrFilled = this.filled.length + 1; // any of them may be in use
     }
   }
 
@@ -91,6 +101,8 @@ export class CachedMemory implements Memory {
     e[k + 1] = write ? page : EMPTY;
     e[k + 2] = hi;
     e[k + 3] = index;
+    if (this.nrFilled < this.filled.length) this.filled[this.nrFilled] = k;
+    this.nrFilled++;
     return at;
   }
 

@@ -79,9 +79,16 @@ export class GcLists {
     const w = m.words;
     const lo = gc | 0;
     const hi = (gc / HI) | 0;
-    const h = m.touch(head, true);
-    const last = m.touchWords(w[h + 2] & ~FLAGS, w[h + 3], true);
-    const g = m.touch(gc, true);
+    let epoch: number;
+    let h: number;
+    let last: number;
+    let g: number;
+    do {
+      epoch = m.epoch;
+      h = m.touch(head, true);
+      last = m.touchWords(w[h + 2] & ~FLAGS, w[h + 3], true);
+      g = m.touch(gc, true);
+    } while (m.epoch !== epoch); // one page came in and another may have gone
     w[g + 2] = (w[h + 2] & ~FLAGS) | (w[g + 2] & FLAGS);
     w[g + 3] = w[h + 3];
     const { kept } = this;

@@ -1,7 +1,7 @@
 // The loops of a collection that touch every object of a generation: steps 1 to 3 of gc.ts.
 //
-// They walk the lists in the two words of each pointer, and look each page up once for a head and
-// the header behind it.
+// They walk the lists in the two words of each pointer, look each page up once for a head and the
+// header behind it, and follow references of many objects together (gc-refs.ts).
 //
 //     gc_refs > 0 after subtraction: reached from outside; its members are put back into play
 //     gc_refs = 0: perhaps unreachable; moved away, and back if a later object refers to it
@@ -9,70 +9,41 @@
 // Source: CPython 3.11 Modules/gcmodule.c update_refs(), subtract_refs(), move_unreachable().
 
 import { assert } from '../../kernel/errors.ts';
-import { type CachedMemory, ENTRY_MASK } from '../cached-memory.ts';
+import type { CachedMemory } from '../cached-memory.ts';
 import { COLLECTING, FINALIZED, type GcLists } from './gc-list.ts';
-import { KIND_WEAKREF, type Visitor } from './kinds.ts';
-import { type ObjectCore, TYPE_CACHE_MASK } from './object.ts';
+import { NO_HEAD, References } from './gc-refs.ts';
+import { KIND_WEAKREF } from './kinds.ts';
+import type { ObjectCore } from './object.ts';
 
 const HI = 4294967296;
 const REFS_SHIFT = 2;
+/** Objects that are looked at together, and references after which no more are taken up. */
+const BATCH = 64;
+const ENOUGH_REFS = 1024;
 
-/** What the visitors share: from a pointer to the collector's head of its object. */
-abstract class Heads implements Visitor {
-  protected readonly core: ObjectCore;
+/** Something done with each container that a reference leads to. */
+abstract class Follower {
   protected readonly mem: CachedMemory;
-  private readonly words: Int32Array;
-  private readonly entries: Int32Array;
 
-  constructor(core: ObjectCore) {
-    this.core = core;
-    this.mem = core.mem;
-    this.words = core.mem.words;
-    this.entries = core.mem.entries;
+  constructor(mem: CachedMemory) {
+    this.mem = mem;
   }
 
-  /** Called for each container: address, and where in the store its head lies. */
+  /** Called for each: its address, and where in the store its head lies. */
   protected abstract reached(lo: number, hi: number, g: number): void;
 
-  visit(lo: number, hi: number): void {
-    if (!this.core.isGcKind(this.core.kindAt(lo, hi))) return;
-    this.reached(lo, hi, this.headOf(lo, hi));
-  }
-
-  // One straight line for a pointer whose page and type are at hand, as nearly all are.
-  visitRow(index: number, count: number, step: number): void {
-    const { core, entries: e, mem, words: w } = this;
-    const { gcKinds, knownHi, knownKind, knownLo } = core;
-    mem.refresh();
-    for (let at = index, end = index + count * step; at !== end; at += step) {
-      const lo = w[at];
-      const hi = w[at + 1];
-      if ((lo | hi) === 0) continue;
-      const k = (lo >>> 10) & ENTRY_MASK;
-      const offset = lo & 0xfff;
-      const isKnown = e[k + 1] === lo - offset && e[k + 2] === hi && offset !== 0xff8;
-      if (!isKnown || offset < 16) {
-        this.visit(lo, hi);
-        continue;
-      }
-      const i = e[k + 3] + (offset >>> 2);
-      const type = w[i + 2];
-      const t = (type >>> 5) & TYPE_CACHE_MASK;
-      const isType = knownLo[t] === type && knownHi[t] === w[i + 3];
-      const kind = isType ? knownKind[t] : core.kindOfType(type, w[i + 3]);
-      if (gcKinds[kind] !== 0) this.reached(lo, hi, i - 4);
+  /** Follows the references from number `from` to before number `to`, which are resolved. */
+  follow(refs: References, from: number, to: number): void {
+    const { head, hi, lo } = refs;
+    for (let n = from; n < to; n++) {
+      const g = refs.isAtHand() ? head[n] : refs.headOf(lo[n], hi[n]);
+      if (g !== NO_HEAD) this.reached(lo[n], hi[n], g);
     }
-  }
-
-  private headOf(lo: number, hi: number): number {
-    // A head is 16 bytes before its object; below 16 that borrows from the high word.
-    const isBorrowed = lo >>> 0 < 16;
-    return this.mem.touchWords((lo - 16) | 0, isBorrowed ? hi - 1 : hi, true);
   }
 }
 
 /** Takes one off the gc_refs of each object that is visited. */
-class Subtract extends Heads {
+class Subtract extends Follower {
   protected override reached(_lo: number, _hi: number, g: number): void {
     const w = this.mem.words;
     if ((w[g + 2] & COLLECTING) !== 0) w[g + 2] -= 1 << REFS_SHIFT;
@@ -80,42 +51,40 @@ class Subtract extends Heads {
 }
 
 /** Makes each object that is visited reachable. */
-class Reach extends Heads {
+class Reach extends Follower {
   list = 0;
   private readonly lists: GcLists;
-  constructor(core: ObjectCore, lists: GcLists) {
-    super(core);
+  constructor(mem: CachedMemory, lists: GcLists) {
+    super(mem);
     this.lists = lists;
   }
   protected override reached(lo: number, hi: number, g: number): void {
     const w = this.mem.words;
     const word = w[g + 2];
     if ((word & COLLECTING) === 0) return;
-    if ((w[g] & this.lists.unreachable) !== 0) this.putBack(lo, hi, g);
+    if ((w[g] & this.lists.unreachable) !== 0) this.putBack(hi * HI + (lo >>> 0) - 16);
     else if (word >> REFS_SHIFT === 0) w[g + 2] = word + (1 << REFS_SHIFT);
   }
 
   /** It was moved to unreachable; it is not, so it goes back to the end of the list. */
-  private putBack(lo: number, hi: number, g: number): void {
-    const { lists } = this;
-    const w = this.mem.words;
-    const gc = hi * HI + (lo >>> 0) - 16;
-    const p = this.mem.touchWords(w[g + 2] & ~3, w[g + 3], true);
-    w[p] = w[g]; // the flag with it
-    w[p + 1] = w[g + 1];
-    lists.setPrev(lists.next(gc), lists.prev(gc));
+  private putBack(gc: number): void {
+    const { lists, mem } = this;
+    const prev = lists.prev(gc);
+    mem.store64(prev, mem.load64(gc)); // the flag with it
+    lists.setPrev(lists.next(gc), prev);
     lists.append(gc, this.list);
-    w[g + 2] = (1 << REFS_SHIFT) | (w[g + 2] & 3);
-    w[g + 3] = 0;
+    const g = mem.touch(gc, true);
+    mem.words[g + 2] = (1 << REFS_SHIFT) | (mem.words[g + 2] & 3);
+    mem.words[g + 3] = 0;
   }
 }
 
 /** Moves what objects with legacy finalizers reach to their list. */
-class ReachLegacy extends Heads {
+class ReachLegacy extends Follower {
   list = 0;
   private readonly lists: GcLists;
-  constructor(core: ObjectCore, lists: GcLists) {
-    super(core);
+  constructor(mem: CachedMemory, lists: GcLists) {
+    super(mem);
     this.lists = lists;
   }
   protected override reached(lo: number, hi: number, g: number): void {
@@ -130,6 +99,11 @@ export class GcScan {
   private readonly core: ObjectCore;
   private readonly mem: CachedMemory;
   private readonly lists: GcLists;
+  /** References of many objects; those of object i of a batch are ends[i] to before ends[i + 1]. */
+  private readonly refs: References;
+  private readonly ends = new Int32Array(BATCH + 1);
+  /** References of one object. */
+  private readonly own: References;
   private readonly subtract: Subtract;
   private readonly reach: Reach;
   private readonly legacy: ReachLegacy;
@@ -138,9 +112,25 @@ export class GcScan {
     this.core = core;
     this.mem = core.mem;
     this.lists = lists;
-    this.subtract = new Subtract(core);
-    this.reach = new Reach(core, lists);
-    this.legacy = new ReachLegacy(core, lists);
+    this.refs = new References(core);
+    this.own = new References(core);
+    this.subtract = new Subtract(core.mem);
+    this.reach = new Reach(core.mem, lists);
+    this.legacy = new ReachLegacy(core.mem, lists);
+  }
+
+  /** Adds what an object refers to, in the order of its tp_traverse. */
+  private gather(op: number, refs: References): void {
+    this.core.ops[this.core.kindOf(op)].traverse?.(op, refs);
+  }
+
+  /** Follows what one object refers to. */
+  private followAll(op: number, follower: Follower): void {
+    const { own } = this;
+    own.count = 0;
+    this.gather(op, own);
+    own.resolve();
+    follower.follow(own, 0, own.count);
   }
 
   /** Step 1: reference counts into heads. */
@@ -163,63 +153,107 @@ export class GcScan {
     }
   }
 
-  /** Step 2: less the references from the list's own objects. */
+  /** Step 2: less the references from the list's own objects; their order does not matter. */
   subtractRefs(head: number): void {
-    const { core, subtract } = this;
+    const { refs } = this;
     const m = this.mem;
     const w = m.words;
     const headLo = head | 0;
     const headHi = (head / HI) | 0;
     let i = m.touch(head, false);
+    refs.count = 0;
     for (;;) {
       const lo = w[i] & ~3;
       const hi = w[i + 1];
-      if (lo === headLo && hi === headHi) return;
+      const isEnd = lo === headLo && hi === headHi;
+      if (isEnd || refs.count >= ENOUGH_REFS) {
+        refs.resolve();
+        this.subtract.follow(refs, 0, refs.count);
+        refs.count = 0;
+      }
+      if (isEnd) return;
+      this.gather(hi * HI + (lo >>> 0) + 16, refs);
       i = m.touchWords(lo, hi, false);
-      const op = hi * HI + (lo >>> 0) + 16;
-      core.ops[core.kindOf(op)].traverse?.(op, subtract);
     }
   }
 
   /** Step 3: sorts the list; what seems unreachable goes to `unreachable`, flagged. */
   moveUnreachable(young: number, unreachable: number): void {
-    const { core, lists, reach } = this;
-    const m = core.mem;
+    const { ends, lists, reach, refs } = this;
+    const m = this.mem;
     const w = m.words;
     reach.list = young;
     // All objects of the list are in one old space.
     const flags = lists.unreachable + (m.load32(lists.next(young)) & lists.kept);
     let prev = young;
     let gc = lists.next(young);
+    let looksAhead = true;
     while (gc !== young) {
-      const i = m.touch(gc, true);
-      if (w[i + 2] >> REFS_SHIFT !== 0) {
-        const op = gc + 16;
-        core.ops[core.kindOf(op)].traverse?.(op, reach);
-        w[i + 2] = (prev | 0) + (w[i + 2] & FINALIZED);
-        w[i + 3] = (prev / HI) | 0;
-        prev = gc;
-      } else {
-        const p = m.touch(prev, true);
-        w[p] = w[i];
-        w[p + 1] = w[i + 1];
-        const u = m.touch(unreachable, true);
-        const last = m.touchWords(w[u + 2] & ~3, w[u + 3], true);
-        w[last] = (gc | 0) + flags;
-        w[last + 1] = (gc / HI) | 0;
-        w[i + 2] = (w[u + 2] & ~3) + (w[i + 2] & 3);
-        w[i + 3] = w[u + 3];
-        w[i] = (unreachable | 0) + flags;
-        w[i + 1] = (unreachable / HI) | 0;
-        w[u + 2] = gc | 0;
-        w[u + 3] = (gc / HI) | 0;
+      const gathered = looksAhead ? this.lookAhead(gc, young) : 0;
+      let reachable = 0;
+      let n = 0;
+      for (; n < BATCH && gc !== young; n++) {
+        let i = m.touch(gc, true);
+        if (w[i + 2] >> REFS_SHIFT !== 0) {
+          reachable++;
+          if (n < gathered) reach.follow(refs, ends[n], ends[n + 1]);
+          else this.followAll(gc + 16, reach);
+          i = m.touch(gc, true);
+          w[i + 2] = (prev | 0) + (w[i + 2] & FINALIZED);
+          w[i + 3] = (prev / HI) | 0;
+          prev = gc;
+        } else this.setAside(gc, prev, unreachable, flags);
+        gc = lists.next(prev);
       }
-      gc = lists.next(prev);
+      looksAhead = 2 * reachable > n;
     }
     m.store64(young + 8, prev);
     // Heads have no flags.
     m.store64(young, lists.next(young));
     m.store64(unreachable, lists.next(unreachable));
+  }
+
+  /** Gathers and resolves what the next objects of a list refer to. None of them leaves the list,
+   * nor comes another between them, before the sorting gets there. @returns how many they are. */
+  private lookAhead(first: number, head: number): number {
+    const { ends, refs } = this;
+    let n = 0;
+    refs.count = 0;
+    for (let gc = first; gc !== head && n < BATCH && refs.count < ENOUGH_REFS; n++) {
+      this.gather(gc + 16, refs);
+      ends[n + 1] = refs.count;
+      gc = this.lists.next(gc);
+    }
+    refs.resolve();
+    return n;
+  }
+
+  /** Moves an object, which follows `prev`, to the end of the list of the unreachable. */
+  private setAside(gc: number, prev: number, unreachable: number, flags: number): void {
+    const m = this.mem;
+    const w = m.words;
+    let epoch: number;
+    let i: number;
+    let p: number;
+    let u: number;
+    let last: number;
+    do {
+      epoch = m.epoch;
+      i = m.touch(gc, true);
+      p = m.touch(prev, true);
+      u = m.touch(unreachable, true);
+      last = m.touchWords(w[u + 2] & ~3, w[u + 3], true);
+    } while (m.epoch !== epoch); // one page came in and another may have gone
+    w[p] = w[i];
+    w[p + 1] = w[i + 1];
+    w[last] = (gc | 0) + flags;
+    w[last + 1] = (gc / HI) | 0;
+    w[i + 2] = (w[u + 2] & ~3) + (w[i + 2] & 3);
+    w[i + 3] = w[u + 3];
+    w[i] = (unreachable | 0) + flags;
+    w[i + 1] = (unreachable / HI) | 0;
+    w[u + 2] = gc | 0;
+    w[u + 3] = (gc / HI) | 0;
   }
 
   /** Clears the unreachable flag of each object of a list. */
@@ -246,10 +280,10 @@ export class GcScan {
 
   /** What the objects of a list reach follows them there. */
   reachLegacy(list: number): void {
-    const { core, lists } = this;
+    const { lists } = this;
     this.legacy.list = list;
     for (let gc = lists.next(list); gc !== list; gc = lists.next(gc))
-      core.ops[core.kindOf(gc + 16)].traverse?.(gc + 16, this.legacy);
+      this.followAll(gc + 16, this.legacy);
   }
 
   /** Calls visit for the objects of one kind; it may take that object off the list. */

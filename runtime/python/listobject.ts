@@ -223,8 +223,18 @@ export class Lists {
   }
 
   private traverse(op: number, visitor: Visitor): void {
-    const items = this.core.mem.load64(op + 24);
-    this.core.visitArray(items, this.length(op), true, visitor);
+    const { core } = this;
+    const m = core.mem;
+    const w = m.words;
+    const i = m.touch(op, false);
+    const inOnePage = (op & 0xfff) <= 4096 - 32;
+    const length = inOnePage ? w[i + 4] : this.length(op);
+    const lo = inOnePage ? w[i + 6] : m.load32(op + 24);
+    const hi = inOnePage ? w[i + 7] : m.load32(op + 28);
+    // Nearly all blocks of items lie within one page, and are one row.
+    if (length > 0 && (lo & 0xfff) + 8 * length <= 4096)
+      visitor.visitRow(m.touchWords(lo + 8 * (length - 1), hi, false), length, -2);
+    else core.visitArray(hi * 4294967296 + (lo >>> 0), length, true, visitor);
   }
 }
 
