@@ -47,7 +47,8 @@ export default defineConfig({
   },
   // no development runtime: JSX is preact's calls
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-  worker: { format: 'es' },
+  // saved machines name their classes: the emulator's keep their names
+  worker: { format: 'es', rolldownOptions: { output: { keepNames: true } } },
   server: { host: '127.0.0.1' },
   preview: { host: '127.0.0.1' },
 });

@@ -67,19 +67,21 @@ const AHEAD_MS = 1500;
 
 export class Engine {
   private session: Session | undefined;
+  /** What the sessions are called. */
+  private readonly names = new WeakMap<Session, string>();
   private other: Session | undefined;
   private version = 0;
 
   /** Opens a session. @param at step to go to; where most memory is in use if not given. */
   async open(source: Source, at?: number): Promise<Status> {
-    this.session = await opened(source, at);
+    this.session = await this.opening(source, at);
     this.other = undefined;
     return this.status();
   }
 
   /** Opens a second one beside it, to compare. */
   async openOther(source: Source): Promise<Status> {
-    this.other = await opened(source);
+    this.other = await this.opening(source);
     return this.status(true, this.other);
   }
 
@@ -147,7 +149,7 @@ export class Engine {
 
   private status(met = true, s = this.opened()): Status {
     return {
-      name: s.name,
+      name: this.names.get(s) ?? s.name,
       kind: s.kind,
       position: s.position,
       length: s.length,
@@ -165,6 +167,12 @@ export class Engine {
       version: ++this.version,
       met,
     };
+  }
+
+  private async opening(source: Source, at?: number): Promise<Session> {
+    const session = await opened(source, at);
+    if ('workload' in source) this.names.set(session, `${session.name}, ${source.case}`);
+    return session;
   }
 
   private opened(): Session {

@@ -11,6 +11,8 @@ import { gzipSync } from 'node:zlib';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { serveSite } from '../../../tools/site-server.ts';
+import { openWorkload } from '../../../tools/session/open.ts';
+import { saveMachine } from '../../../tools/session/save.ts';
 import { launch } from '../../support/chromium.ts';
 
 const require = createRequire(import.meta.url);
@@ -248,6 +250,32 @@ test('the file that is served, and one that is picked, open; a bad one says why'
   await page.setInputFiles('input[type="file"]', { name: 'bad.scn', mimeType: '', buffer });
   await expect.poll(() => page.textContent('.say')).toMatch(/bad\.scn:1/);
   expect(await page.textContent('.open-button')).toContain('thp-fault.scn');
+});
+
+test('a saved machine opens in the page as it was saved', async () => {
+  const session = openWorkload('graphs', { scale: 0.01, case: 'python:3.12', ram: 2 ** 28 });
+  session.seek(20);
+  const buffer = Buffer.from(await saveMachine(session, 'graphs after 20 steps'));
+  await visit('#open=fork.scn&view=heap');
+  await page.keyboard.press('o');
+  await page.setInputFiles('input[type="file"]', { name: 'g.machine', mimeType: '', buffer });
+  await expect.poll(() => page.textContent('.open-button')).toContain('graphs after 20 steps');
+  await idle();
+  expect(await hash()).toBe(session.hash());
+  await page.waitForSelector('.view h2:has-text("Python heap")');
+});
+
+test('a second run is compared: both in the plots, and where the memory of each is', async () => {
+  await visit(`#open=${GO}&view=compare`);
+  expect(await page.$$('.waterfall, .view table')).not.toEqual([]);
+  await page.click('button:has-text("Compare with")');
+  await page.waitForSelector('dialog[open] .offers');
+  expect(await problems()).toEqual([]);
+  await page.click('dialog button:has-text("binary trees, Python")');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  await idle();
+  await expect.poll(async () => (await page.textContent('.view')) ?? '').toMatch(/Python/i);
+  expect(await problems()).toEqual([]);
 });
 
 test('a phone shows every view without scrolling sideways', async () => {
