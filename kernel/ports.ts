@@ -27,6 +27,8 @@ export const FAULT_SIGBUS = 3;
 export const FAULT_GP = 4;
 /** Nothing left to allocate and nothing to reclaim: the OOM killer decides. */
 export const FAULT_OOM = 5;
+/** The task sleeps until a userfaultfd's reader has filled the page: try again then. */
+export const FAULT_BLOCKED = 6;
 
 /** Whoever owns a page-table root. Implemented by userspace/mm.ts. */
 export interface AddressSpace {

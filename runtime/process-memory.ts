@@ -10,7 +10,7 @@
 // or, where the system draws random addresses, wherever userspace/aslr.ts puts them.
 // Source: Linux 6.18 fs/binfmt_elf.c, arch/x86/entry/vdso/vma.c.
 
-import { PF_USER, PF_WRITE } from '../kernel/ports.ts';
+import { FAULT_BLOCKED, PF_USER, PF_WRITE } from '../kernel/ports.ts';
 import type { Cpu } from '../kernel/mmu.ts';
 import { hiOf, PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
 import { access } from '../userspace/access.ts';
@@ -19,6 +19,8 @@ import { mmapRegion } from '../userspace/mmap.ts';
 import type { Task } from '../userspace/process.ts';
 import { Syscalls } from '../userspace/syscall.ts';
 import type { System } from '../userspace/system.ts';
+import { UFFD_API, type UffdMessage } from '../userspace/uffd-abi.ts';
+import { Userfaultfd } from '../userspace/userfaultfd.ts';
 import * as vm from '../userspace/vma.ts';
 import { GuestSignal, type Memory } from './memory.ts';
 
@@ -104,7 +106,9 @@ export class ProcessMemory implements Memory {
   }
 
   private refused(va: number): never {
-    this.cpu.takeFault();
+    if (this.cpu.takeFault() === FAULT_BLOCKED) {
+      throw new GuestSignal(`a fault at 0x${va.toString(16)} that no userfaultfd handler resolved`);
+    }
     throw new GuestSignal(`SIGSEGV at 0x${va.toString(16)}`);
   }
 
@@ -195,6 +199,18 @@ export class ProcessMemory implements Memory {
   brk(addr: number): number {
     this.count('brk');
     return this.sys.brk(this.task, addr);
+  }
+
+  /**
+   * userfaultfd(2): `handler` is called with each message, as a thread that reads them would be; it
+   * resolves the fault, or the access fails. Registering and filling are the returned object's.
+   */
+  userfaultfd(handler: (message: UffdMessage) => void): Userfaultfd {
+    this.count('userfaultfd');
+    const uffd = new Userfaultfd(this.task.mm);
+    uffd.api(UFFD_API, 0);
+    uffd.handler = handler;
+    return uffd;
   }
 
   private count(name: string): void {

@@ -10,7 +10,6 @@
 import seedrandom from 'seedrandom';
 import { InputError } from '../kernel/index.ts';
 import { newProcess, ProcessMemory } from '../runtime/process-memory.ts';
-import type { Memory } from '../runtime/memory.ts';
 import { fsckSystem } from '../userspace/fsck.ts';
 import { procMaps } from '../userspace/proc.ts';
 import { System } from '../userspace/system.ts';
@@ -19,7 +18,7 @@ import { bytes, number } from './replay/summary.ts';
 import { importUserFile } from './typescript/hooks.ts';
 
 /** What a program exports as its default. */
-export type UserProgram = (memory: Memory, random: () => number) => unknown;
+export type UserProgram = (memory: ProcessMemory, random: () => number) => unknown;
 
 export interface ProgramResult {
   readonly minflt: number;

@@ -21,27 +21,45 @@ import { _PAGE_DIRTY, _PAGE_SPECIAL, pteHi, pteLo, pteNone } from '../kernel/pte
 import { mm_filemap_map_pages } from '../kernel/trace.ts';
 import { NO_PFN, PAGE_SIZE, PTRS_PER_TABLE, type Pfn, type VirtAddr } from '../kernel/types.ts';
 import { anonVmaPrepare } from './anon.ts';
-import { FAULT_AGAIN, FAULT_MAJOR, FAULT_RETRY } from './fault-flags.ts';
+import { FAULT_AGAIN, FAULT_FALLBACK, FAULT_MAJOR, FAULT_RETRY } from './fault-flags.ts';
 import { DID_AROUND, DID_COW_FILE, DID_FILE, DID_SPECIAL } from './fault-info.ts';
 import { FETCH_AGAIN, FETCH_OOM, FETCH_RETRY, fetchPage } from './filemap.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES } from './rss.ts';
 import { mlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import { cacheHit } from './readahead.ts';
-import { VM_SHARED, type Vma } from './vma.ts';
+import { VM_SHARED, VM_UFFD_MINOR, VM_UFFD_MISSING, VM_UFFD_WP, type Vma } from './vma.ts';
+
+/** Mappings whose every fault is told (uffd_disable_fault_around()). */
+const NO_AROUND = VM_UFFD_MINOR | VM_UFFD_WP;
 
 /** A fault on an empty entry of a mapping that is not anonymous (do_fault()). */
 export function doFileFault(vma: Vma, pmd: number, va: VirtAddr, flags: number): FaultResult {
   if (vma.special !== '') return doSpecialFault(vma, pmd, va, flags);
+  if (vma.uffd !== null) {
+    const told = tellSharedFault(vma, va, (flags & PF_WRITE) !== 0);
+    if (told !== FAULT_FALLBACK) return told;
+  }
   if ((flags & PF_WRITE) === 0) {
     const { faultAroundPages } = vma.mm.system.sysctl;
-    const around = faultAroundPages > 1 && vma.file?.inode.mapsAround === true;
+    const around =
+      faultAroundPages > 1 && vma.file?.inode.mapsAround === true && (vma.flags & NO_AROUND) === 0;
     if (around && mapAround(vma, pmd, va, faultAroundPages)) return FAULT_OK;
     return doFetchFault(vma, pmd, va, flags);
   }
   return (vma.flags & VM_SHARED) === 0
     ? doCowFault(vma, pmd, va, flags)
     : doFetchFault(vma, pmd, va, flags);
+}
+
+/** A fault of registered shared memory; FAULT_FALLBACK where nobody asked to be told of its kind. */
+function tellSharedFault(vma: Vma, va: VirtAddr, write: boolean): FaultResult {
+  const { inode } = vma.file!;
+  const index = vma.indexOf(va);
+  if (index >= inode.sizePages) return FAULT_FALLBACK;
+  const missing = inode.cache.get(index) === NO_PFN && !inode.swapped.has(index);
+  const reason = missing ? VM_UFFD_MISSING : VM_UFFD_MINOR;
+  return (vma.flags & reason) === 0 ? FAULT_FALLBACK : vma.uffd!.fault(va, write, reason);
 }
 
 /**

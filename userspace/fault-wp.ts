@@ -10,7 +10,15 @@
 import { GFP_HIGHUSER_MOVABLE } from '../kernel/gfp.ts';
 import { PG_anon, PG_anon_exclusive, PG_ksm, PG_swapcache } from '../kernel/page.ts';
 import { FAULT_OK, FAULT_OOM, type FaultResult } from '../kernel/ports.ts';
-import { _PAGE_ACCESSED, _PAGE_DIRTY, _PAGE_SPECIAL, pteHi, pteLo, ptePfn } from '../kernel/pte.ts';
+import {
+  _PAGE_ACCESSED,
+  _PAGE_DIRTY,
+  _PAGE_SPECIAL,
+  _PAGE_UFFD_WP,
+  pteHi,
+  pteLo,
+  ptePfn,
+} from '../kernel/pte.ts';
 import { mm_fault_copy, mm_fault_reuse } from '../kernel/trace.ts';
 import { NO_PFN, type Pfn, type VirtAddr } from '../kernel/types.ts';
 import { anonVmaPrepare } from './anon.ts';
@@ -18,7 +26,7 @@ import { DID_COPY, DID_COW_FILE, DID_REUSE } from './fault-info.ts';
 import { MM_ANONPAGES } from './rss.ts';
 import { mlockMapped, munlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
-import { VM_MAYSHARE, VM_SHARED, type Vma } from './vma.ts';
+import { VM_MAYSHARE, VM_SHARED, VM_UFFD_WP, type Vma } from './vma.ts';
 import { rssKind } from './zap.ts';
 
 /** Resolves a write to the write-protected entry at `pte`. */
@@ -29,6 +37,7 @@ export function doWpPage(vma: Vma, pte: number, va: VirtAddr): FaultResult {
   const lo = words[pte];
   const special = (lo & _PAGE_SPECIAL) !== 0;
   const pfn = ptePfn(lo, words[pte + 1]);
+  if ((lo & _PAGE_UFFD_WP) !== 0 && vma.uffd !== null) return vma.uffd.fault(va, true, VM_UFFD_WP);
   if ((vma.flags & (VM_SHARED | VM_MAYSHARE)) !== 0) {
     if (!special) vma.mm.system.writeback.markDirty(pfn);
     return reuse(vma, pte, va, pfn);

@@ -74,6 +74,7 @@ import {
   VM_EXEC,
   VM_GROWSDOWN,
   VM_LOCKED,
+  VM_UFFD_MISSING,
   VM_WRITE,
   type Vma,
 } from './vma.ts';
@@ -228,8 +229,10 @@ function doAnonymousPage(vma: Vma, pmd: number, va: VirtAddr, flags: number): Fa
   const { words } = machine.mem;
   if (pgt.isNone(pmd) && !pgt.allocPteTable(pmd)) return FAULT_OOM;
   const pte = pgt.pteIn(pmd, va);
+  const write = (flags & PF_WRITE) !== 0;
+  if ((vma.flags & VM_UFFD_MISSING) !== 0) return vma.uffd!.fault(va, write, VM_UFFD_MISSING);
   const protFlags = protLo(vma);
-  if ((flags & PF_WRITE) === 0) {
+  if (!write) {
     words[pte + 1] = pteHi(system.zeroPfn, protFlags, protHi(vma));
     words[pte] = pteLo(system.zeroPfn, protFlags | _PAGE_SPECIAL);
     system.fault.kinds |= DID_ZERO;

@@ -23,6 +23,7 @@ import {
   _PAGE_DIRTY,
   _PAGE_RW,
   _PAGE_SPECIAL,
+  _PAGE_UFFD_WP,
   ptePfnAny,
   ptePresent,
   swapOffset,
@@ -44,7 +45,7 @@ import {
   VM_MIXEDMAP,
   VM_PFNMAP,
   VM_SHARED,
-  VM_UFFD_WP,
+  VM_UFFD_MASK,
   VM_WIPEONFORK,
   Vma,
   isCowMapping,
@@ -83,7 +84,7 @@ function copyVma(mm: Mm, parent: Vma): void {
     mm,
     parent.start,
     parent.end,
-    parent.flags & ~VM_LOCKED_MASK,
+    parent.flags & ~(VM_LOCKED_MASK | VM_UFFD_MASK), // the child's faults are nobody's
     parent.pgoff,
     parent.file,
     parent.special,
@@ -97,7 +98,7 @@ function copyVma(mm: Mm, parent: Vma): void {
 }
 
 /** Mappings whose entries say what no fault would bring back. */
-const VM_COPY_ON_FORK = VM_PFNMAP | VM_MIXEDMAP | VM_UFFD_WP | VM_MAYBE_GUARD;
+const VM_COPY_ON_FORK = VM_PFNMAP | VM_MIXEDMAP | VM_MAYBE_GUARD;
 
 /** Would a fault not bring the pages back by itself (vma_needs_copy())? */
 function needsCopy(vma: Vma): boolean {
@@ -151,7 +152,7 @@ function copyTable(child: Vma, parent: Vma, from: number, start: number, end: nu
       rss[rssKind(flags)]++;
     }
     if (cow) words[from] = lo & ~_PAGE_RW;
-    words[to] = lo & ~clearInChild;
+    words[to] = lo & ~(clearInChild | _PAGE_UFFD_WP);
     words[to + 1] = hi;
   }
   return true;

@@ -44,7 +44,7 @@ import { MM_ANONPAGES } from './rss.ts';
 import { mlockMappedHuge, munlockMapped } from './mlock-pages.ts';
 import { mayWrite, protHi, protLo } from './prot.ts';
 import type { System } from './system.ts';
-import { VM_HUGEPAGE, VM_NOHUGEPAGE, VM_SPECIAL, type Vma } from './vma.ts';
+import { VM_HUGEPAGE, VM_NOHUGEPAGE, VM_SPECIAL, VM_UFFD_MISSING, type Vma } from './vma.ts';
 
 /** May the 2 MiB around va be one huge page of this mapping (thp_vma_allowable_order())? */
 export function hugeAllowed(vma: Vma, va: number): boolean {
@@ -58,6 +58,8 @@ export function hugeAllowed(vma: Vma, va: number): boolean {
 /** A fault on an empty PMD entry of anonymous memory. FAULT_FALLBACK: use small pages. */
 export function tryHugeAnonymous(vma: Vma, pmd: number, va: VirtAddr, flags: number): FaultResult {
   if (!hugeAllowed(vma, va)) return FAULT_FALLBACK;
+  // Small pages: that is what a userfaultfd's reader fills.
+  if ((vma.flags & VM_UFFD_MISSING) !== 0) return FAULT_FALLBACK;
   const { mm } = vma;
   const { system } = mm;
   const { machine } = system;

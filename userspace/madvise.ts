@@ -44,6 +44,7 @@ import {
   MADV_WILLNEED,
   MADV_WIPEONFORK,
 } from './mman.ts';
+import { UFFD_EVENT_REMOVE, UFFD_FEATURE_EVENT_REMOVE } from './uffd-abi.ts';
 import {
   VM_DONTCOPY,
   VM_DONTDUMP,
@@ -204,6 +205,7 @@ function dropForbidden(vma: Vma, lockedToo: boolean): void {
 
 function dontNeed(vma: Vma, start: number, end: number, lockedToo: boolean): void {
   dropForbidden(vma, lockedToo);
+  vma.uffd?.tellEvent(UFFD_EVENT_REMOVE, UFFD_FEATURE_EVENT_REMOVE, start, end);
   vma.mm.updateHiwater();
   zapRange(vma, start, end, ZAP_KEEP_MARKERS | ZAP_RECLAIM_TABLES);
 }

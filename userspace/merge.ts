@@ -17,6 +17,7 @@ import { ENOMEM, SysError } from '../kernel/errors.ts';
 import { anonVmaClone, unlinkAnonVmas, type AnonVma } from './anon.ts';
 import type { File } from './file.ts';
 import type { Mm } from './mm.ts';
+import type { Userfaultfd } from './userfaultfd.ts';
 import { releaseFile } from './inode-refs.ts';
 import { VM_SPECIAL, VM_STICKY, Vma } from './vma.ts';
 import { splitHugeAt } from './huge.ts';
@@ -29,6 +30,8 @@ export interface MergeRange {
   readonly pgoff: number;
   readonly flags: number;
   readonly file: File | null;
+  /** Who is told of its faults; absent for nobody. */
+  readonly uffd?: Userfaultfd | null;
   /** The family that comes with the range (a moved or a changed mapping's); null for new memory. */
   readonly anonVma: AnonVma | null;
   /** The mapping whose range or copy this is, to ask whether it came from a fork. */
@@ -66,14 +69,22 @@ export function mergeNewRange(range: MergeRange, expandOnly = false): Vma | null
 /**
  * Gives [start, end) of a mapping new flags: merges the part with neighbours that are alike
  * afterwards, or splits it off (vma_modify()).
+ * @param uffd who is told of its faults from now on.
  * @returns the mapping that holds [start, end) now; its flags are `flags`.
  */
-export function modifyVma(vma: Vma, start: number, end: number, flags: number): Vma {
-  const merged = mergeExisting(vma, start, end, flags);
+export function modifyVma(
+  vma: Vma,
+  start: number,
+  end: number,
+  flags: number,
+  uffd = vma.uffd,
+): Vma {
+  const merged = mergeExisting(vma, start, end, flags, uffd);
   if (merged !== null) return merged;
   if (vma.start < start) splitVma(vma, start, true);
   if (vma.end > end) splitVma(vma, end, false);
   vma.flags = flags;
+  vma.uffd = uffd;
   return vma;
 }
 
@@ -98,6 +109,7 @@ export function splitVma(vma: Vma, addr: number, newBelow: boolean): Vma {
   );
   made.anonVma = vma.anonVma;
   made.swapRa = vma.swapRa;
+  made.uffd = vma.uffd;
   anonVmaClone(made, vma);
   if (newBelow) {
     mm.vmas.resize(vma, addr, vma.end);
@@ -135,7 +147,13 @@ function dropVma(vma: Vma): void {
   system.objects.give(system.objects.vma, vma.object);
 }
 
-function mergeExisting(middle: Vma, start: number, end: number, flags: number): Vma | null {
+function mergeExisting(
+  middle: Vma,
+  start: number,
+  end: number,
+  flags: number,
+  uffd: Userfaultfd | null,
+): Vma | null {
   if (((flags | middle.flags) & VM_SPECIAL) !== 0) return null;
   const { mm } = middle;
   const leftSide = start === middle.start;
@@ -148,6 +166,7 @@ function mergeExisting(middle: Vma, start: number, end: number, flags: number): 
     pgoff: middle.indexOf(start),
     flags,
     file: middle.file,
+    uffd,
     anonVma: middle.anonVma,
     source: middle,
   };
@@ -222,6 +241,7 @@ function dupAnon(to: Vma, from: Vma | null): void {
 }
 
 function alike(vma: Vma, range: MergeRange): boolean {
+  if (vma.uffd !== (range.uffd ?? null)) return false;
   return ((vma.flags ^ range.flags) & ~VM_STICKY) === 0 && vma.file === range.file;
 }
 

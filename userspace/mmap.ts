@@ -49,6 +49,7 @@ import {
   MAP_HUGE_SHIFT,
 } from './mman.ts';
 import { getUnmappedArea, roundHint } from './placement.ts';
+import { UFFD_EVENT_UNMAP, UFFD_FEATURE_EVENT_UNMAP } from './uffd-abi.ts';
 import {
   VM_ACCOUNT,
   VM_GROWSDOWN,
@@ -305,7 +306,11 @@ export function doMunmap(mm: Mm, start: number, length: number): void {
     throw new SysError(EINVAL);
   }
   if (bytes === 0) throw new SysError(EINVAL);
+  const told = new Set(mm.vmas.range(start, start + bytes).map((vma) => vma.uffd));
   munmapRange(mm, start, start + bytes);
+  for (const uffd of told) {
+    uffd?.tellEvent(UFFD_EVENT_UNMAP, UFFD_FEATURE_EVENT_UNMAP, start, start + bytes);
+  }
 }
 
 /** Ends all mappings in [start, end), page aligned; splits those that reach out of it. */

@@ -13,6 +13,7 @@ import {
   _PAGE_DIRTY,
   _PAGE_RW,
   _PAGE_SPECIAL,
+  _PAGE_UFFD_WP,
   pteHi,
   pteLo,
   ptePfnAny,
@@ -150,8 +151,13 @@ function changePtes(vma: Vma, first: number, count: number): void {
     const old = words[at];
     if (!ptePresent(old)) continue;
     const pfn = ptePfnAny(old, words[at + 1]);
-    let fresh = lo | (old & (_PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_SPECIAL));
-    if (writable !== 0 && (fresh & _PAGE_RW) === 0 && (old & _PAGE_SPECIAL) === 0) {
+    let fresh = lo | (old & (_PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_SPECIAL | _PAGE_UFFD_WP));
+    if (
+      (old & _PAGE_UFFD_WP) === 0 &&
+      writable !== 0 &&
+      (fresh & _PAGE_RW) === 0 &&
+      (old & _PAGE_SPECIAL) === 0
+    ) {
       const mine = shared
         ? upgradeShared && (old & _PAGE_DIRTY) !== 0 && (old & _PAGE_RW) !== 0
         : (pages.flags(pfn) & (PG_anon | PG_anon_exclusive)) === (PG_anon | PG_anon_exclusive);

@@ -28,6 +28,8 @@ import type { Mm } from './mm.ts';
 import { doMunmap, mlockFutureOk, munmapRange } from './mmap.ts';
 import { MAP_FIXED, MAP_SHARED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from './mman.ts';
 import { getUnmappedArea } from './placement.ts';
+import { writeProtectRange } from './uffd-fill.ts';
+import { UFFD_EVENT_REMAP, UFFD_FEATURE_EVENT_REMAP } from './uffd-abi.ts';
 import {
   VM_ACCOUNT,
   VM_DONTEXPAND,
@@ -36,6 +38,7 @@ import {
   VM_MAYSHARE,
   VM_PFNMAP,
   VM_SHARED,
+  VM_UFFD_MASK,
   Vma,
 } from './vma.ts';
 
@@ -177,6 +180,7 @@ function growInPlace(vma: Vma, delta: number): void {
     pgoff: vma.pgoff + (end - start) / PAGE_SIZE,
     flags,
     file: vma.file,
+    uffd: vma.uffd,
     anonVma: vma.anonVma,
     source: vma,
   });
@@ -196,6 +200,10 @@ function moveVma(r: Remap, old: Vma, to: VirtAddr): VirtAddr {
   const flags = old.flags;
   const made = copyVma(old, addr, to, newLen);
   movePageTables(old, addr, to, oldLen);
+  if (old.uffd !== null && made.uffd === null) {
+    writeProtectRange(made, to, to + oldLen, false); // its marks mean nothing there
+  }
+  made.uffd?.tellEvent(UFFD_EVENT_REMAP, UFFD_FEATURE_EVENT_REMAP, addr, to);
   mm.account(flags, newLen / PAGE_SIZE);
   if ((flags & VM_LOCKED) !== 0) mm.lockedVm += newLen / PAGE_SIZE;
   if (keep) {
@@ -218,18 +226,23 @@ function copyVma(old: Vma, addr: number, to: number, length: number): Vma {
   // Anonymous memory that was never written is numbered anew, so that it may merge there.
   const untouched = old.isAnonymous && old.anonVma === null;
   const pgoff = untouched ? to / PAGE_SIZE : old.indexOf(addr);
+  // A userfaultfd that did not ask to be told of moves loses what moves.
+  const uffd = old.uffd?.hears(UFFD_FEATURE_EVENT_REMAP) === true ? old.uffd : null;
+  const flags = uffd === null ? old.flags & ~VM_UFFD_MASK : old.flags;
   const merged = mergeNewRange({
     mm,
     start: to,
     end: to + length,
     pgoff,
-    flags: old.flags,
+    flags,
     file: old.file,
+    uffd,
     anonVma: old.anonVma,
     source: old,
   });
   if (merged !== null) return merged;
-  const made = new Vma(mm, to, to + length, old.flags, pgoff, old.file, old.special);
+  const made = new Vma(mm, to, to + length, flags, pgoff, old.file, old.special);
+  made.uffd = uffd;
   made.anonVma = old.anonVma;
   made.swapRa = old.swapRa;
   anonVmaClone(made, old);

@@ -9,6 +9,7 @@ import { PAGE_SIZE, type PhysAddr } from '../kernel/types.ts';
 import type { AnonVma } from './anon.ts';
 import type { File } from './file.ts';
 import type { Mm } from './mm.ts';
+import type { Userfaultfd } from './userfaultfd.ts';
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from './mman.ts';
 
 /** What swap's read-ahead remembers of a mapping (vm_area_struct.swap_readahead_info). */
@@ -45,6 +46,8 @@ export const VM_LOCKONFAULT = 0x80000;
 export const VM_ACCOUNT = 0x100000;
 export const VM_NORESERVE = 0x200000;
 export const VM_HUGETLB = 0x400000;
+/** With userfaultfd: a page that the file has, but no entry, is told. */
+export const VM_UFFD_MINOR = 0x1000000;
 /** MAP_SYNC was given: synchronous faults, where the file has them. */
 export const VM_SYNC = 0x800000;
 export const VM_WIPEONFORK = 0x2000000;
@@ -60,6 +63,7 @@ export const VM_STICKY = VM_SOFTDIRTY | VM_MAYBE_GUARD;
 export const VM_ACCESS_FLAGS = VM_READ | VM_WRITE | VM_EXEC;
 /** Mappings that are never merged nor expanded. */
 export const VM_SPECIAL = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP;
+export const VM_UFFD_MASK = VM_UFFD_MISSING | VM_UFFD_WP | VM_UFFD_MINOR;
 export const VM_LOCKED_MASK = VM_LOCKED | VM_LOCKONFAULT;
 
 export class Vma {
@@ -74,6 +78,8 @@ export class Vma {
   readonly special: string;
   /** The family that pages written here belong to; null before the first. */
   anonVma: AnonVma | null = null;
+  /** Who is told of its faults (userfaultfd.ts); null for nobody. */
+  uffd: Userfaultfd | null = null;
   /** What swap's read-ahead remembers; null before its first. */
   swapRa: SwapReadAhead | null = null;
   /** Every family that pages mapped here may belong to: its own and its ancestors'. */
