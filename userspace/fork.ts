@@ -64,6 +64,7 @@ export function dupMm(old: Mm): Mm {
   mm.startStack = old.startStack;
   mm.mmapBase = old.mmapBase;
   mm.loadBias = old.loadBias;
+  mm.hardLimits = { ...old.hardLimits };
   system.addMm(mm);
   try {
     for (const vma of old.vmas) copyVma(mm, vma);

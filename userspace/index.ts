@@ -6,6 +6,7 @@ export { Task } from './process.ts';
 export { layoutOf, type Layout } from './aslr.ts';
 export * from './uffd-abi.ts';
 export { Userfaultfd, type UffdResult } from './userfaultfd.ts';
+export * from './rlimit.ts';
 export { Mm } from './mm.ts';
 export { Vma, permsOf } from './vma.ts';
 export { File, Inode } from './file.ts';

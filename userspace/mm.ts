@@ -62,6 +62,8 @@ export class Mm implements AddressSpace {
   /** Flags that every new mapping gets (mlockall(MCL_FUTURE)). */
   defFlags = 0;
   limits: Limits;
+  /** How far each limit may be raised (rlimit.ts). */
+  hardLimits: Limits = { as: Infinity, data: Infinity, stack: Infinity, memlock: Infinity };
   /** The memory group that pays for its pages; null for the root group. */
   group: MemGroup | null = null;
   /** Its mm_struct. */

@@ -36,6 +36,7 @@ import { doMprotect } from './mprotect.ts';
 import { doMremap } from './mremap.ts';
 import { doMincore, doMsync } from './msync.ts';
 import type { Task } from './process.ts';
+import { setLimit } from './rlimit.ts';
 import type { System } from './system.ts';
 
 /** What reg() gives for the last page of positive values: 2^63 - 4096 and what follows. */
@@ -236,6 +237,11 @@ export class Syscalls {
       this.lastByte = readFile(this.system, file, offset, length, offset + count);
       return count;
     });
+  }
+
+  /** setrlimit(2) of RLIMIT_DATA, STACK, MEMLOCK or AS; RLIM_INFINITY (-1) is no limit. */
+  setrlimit(task: Task, resource: number, soft: number, hard: number): number {
+    return this.run(task, () => setLimit(task.mm, resource, soft, hard));
   }
 
   /** fork(2). @returns the new task, or -errno. */

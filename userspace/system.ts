@@ -200,6 +200,7 @@ export class System {
     task.comm = comm;
     task.mm = this.newMm();
     task.mm.limits = { ...old.limits };
+    task.mm.hardLimits = { ...old.hardLimits };
     this.putMm(old);
   }
 
