@@ -131,6 +131,7 @@ export function doMmap(
     VM_MAYREAD |
     VM_MAYWRITE |
     VM_MAYEXEC;
+  if (isHuge) addr = hugePlace(addr, bytes, flags);
   const at = getUnmappedArea(mm, file, addr, bytes, pgoff, flags);
   const end = at + bytes;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0 && mm.vmas.overlapping(at, end) !== undefined) {
@@ -144,11 +145,12 @@ export function doMmap(
   if ((file !== null || isHuge) && pgoff > (MAX_FILE_OFFSET - bytes) / PAGE_SIZE) {
     throw new SysError(EOVERFLOW);
   }
-  vmFlags = file === null ? anonFlags(vmFlags, flags) : fileFlags(vmFlags, flags, prot, file);
+  if (isHuge) checkHugeType(vmFlags, flags);
+  else vmFlags = file === null ? anonFlags(vmFlags, flags) : fileFlags(vmFlags, flags, prot, file);
   if ((flags & MAP_NORESERVE) !== 0 && mm.system.sysctl.overcommitMemory !== 2) {
     vmFlags |= VM_NORESERVE;
   }
-  if (isHuge) reserveHuge(at, pgoff);
+  if (isHuge) reserveHuge(pgoff);
   const shared = (vmFlags & VM_MAYSHARE) !== 0;
   const start = file === null && !shared ? at / PAGE_SIZE : file === null ? 0 : pgoff;
   mmapRegion(mm, file, at, end, vmFlags, start);
@@ -170,9 +172,34 @@ function hugeLength(file: File | null, length: number, flags: number): number {
  * Sets huge pages aside for a mapping: the pool (nr_hugepages) is empty (hugetlbfs_file_mmap()).
  * @throws SysError EINVAL what is not aligned to huge pages; ENOMEM
  */
-function reserveHuge(at: number, pgoff: number): never {
-  const misplaced = at % PMD_SIZE !== 0 || (pgoff * PAGE_SIZE) % PMD_SIZE !== 0;
-  throw new SysError(misplaced ? EINVAL : ENOMEM);
+function reserveHuge(pgoff: number): never {
+  throw new SysError((pgoff * PAGE_SIZE) % PMD_SIZE !== 0 ? EINVAL : ENOMEM);
+}
+
+/** The hint rounded up to huge pages (hugetlb_get_unmapped_area()). @throws SysError EINVAL */
+function hugePlace(addr: number, bytes: number, flags: number): number {
+  const fixed = (flags & MAP_FIXED) !== 0;
+  if (fixed && bytes <= TASK_SIZE && addr % PMD_SIZE !== 0) throw new SysError(EINVAL);
+  return fixed ? addr : alignUp(addr, PMD_SIZE);
+}
+
+/** Huge pages are a file's, also where MAP_ANONYMOUS asked: a file's rules hold for the flags. */
+function checkHugeType(vmFlags: number, flags: number): void {
+  checkFileType(flags);
+  if ((vmFlags & VM_GROWSDOWN) !== 0) throw new SysError(EINVAL);
+}
+
+/** @returns MAP_SHARED, MAP_SHARED_VALIDATE or MAP_PRIVATE. @throws SysError EINVAL, EOPNOTSUPP */
+function checkFileType(flags: number): number {
+  const type = flags & MAP_TYPE;
+  if (type !== MAP_SHARED && type !== MAP_SHARED_VALIDATE && type !== MAP_PRIVATE) {
+    throw new SysError(EINVAL);
+  }
+  if (type === MAP_SHARED_VALIDATE) {
+    const unknown = flags & ~(LEGACY_MAP_MASK | MAP_SHARED_VALIDATE) & ~MAP_FIXED_NOREPLACE;
+    if (unknown !== 0 || (flags & MAP_SYNC) !== 0) throw new SysError(EOPNOTSUPP);
+  }
+  return type;
 }
 
 function anonFlags(vmFlags: number, flags: number): number {
@@ -190,14 +217,7 @@ function anonFlags(vmFlags: number, flags: number): number {
 }
 
 function fileFlags(vmFlags: number, flags: number, prot: number, file: File): number {
-  const type = flags & MAP_TYPE;
-  if (type !== MAP_SHARED && type !== MAP_SHARED_VALIDATE && type !== MAP_PRIVATE) {
-    throw new SysError(EINVAL);
-  }
-  if (type === MAP_SHARED_VALIDATE) {
-    const unknown = flags & ~(LEGACY_MAP_MASK | MAP_SHARED_VALIDATE) & ~MAP_FIXED_NOREPLACE;
-    if (unknown !== 0 || (flags & MAP_SYNC) !== 0) throw new SysError(EOPNOTSUPP);
-  }
+  const type = checkFileType(flags);
   if (type !== MAP_PRIVATE) {
     if ((prot & 2) !== 0 && !file.writable) throw new SysError(EACCES);
     vmFlags |= VM_SHARED | VM_MAYSHARE;
