@@ -119,16 +119,26 @@ export class GcScan {
     this.legacy = new ReachLegacy(core.mem, lists);
   }
 
-  /** Adds what an object refers to, in the order of its tp_traverse. */
-  private gather(op: number, refs: References): void {
-    this.core.ops[this.core.kindOf(op)].traverse?.(op, refs);
+  /** Adds what an object refers to, in the order of its tp_traverse; its head is at word `g`. */
+  private gather(lo: number, hi: number, g: number, refs: References): void {
+    const op = hi * HI + (lo >>> 0) + 16;
+    this.core.ops[this.kindAt(lo, hi, g)].traverse?.(op, refs);
   }
 
-  /** Follows what one object refers to. */
-  private followAll(op: number, follower: Follower): void {
+  /** The kind of the object whose head has this address, and is at word `g`. */
+  private kindAt(lo: number, hi: number, g: number): number {
+    const { core } = this;
+    const w = this.mem.words;
+    const isSplit = (lo & 0xff0) === 0xff0; // the object is on the page after its head
+    if (isSplit) return core.kindOf(hi * HI + (lo >>> 0) + 16);
+    return core.kindOfType(w[g + 6], w[g + 7]);
+  }
+
+  /** Follows what the object with one head refers to. */
+  private followAll(gc: number, follower: Follower): void {
     const { own } = this;
     own.count = 0;
-    this.gather(op, own);
+    this.gather(gc | 0, (gc / HI) | 0, this.mem.touch(gc, false), own);
     own.resolve();
     follower.follow(own, 0, own.count);
   }
@@ -172,7 +182,7 @@ export class GcScan {
         refs.count = 0;
       }
       if (isEnd) return;
-      this.gather(hi * HI + (lo >>> 0) + 16, refs);
+      this.gather(lo, hi, m.touchWords(lo, hi, false), refs);
       i = m.touchWords(lo, hi, false);
     }
   }
@@ -197,7 +207,7 @@ export class GcScan {
         if (w[i + 2] >> REFS_SHIFT !== 0) {
           reachable++;
           if (n < gathered) reach.follow(refs, ends[n], ends[n + 1]);
-          else this.followAll(gc + 16, reach);
+          else this.followAll(gc, reach);
           i = m.touch(gc, true);
           w[i + 2] = (prev | 0) + (w[i + 2] & FINALIZED);
           w[i + 3] = (prev / HI) | 0;
@@ -216,13 +226,22 @@ export class GcScan {
   /** Gathers and resolves what the next objects of a list refer to. None of them leaves the list,
    * nor comes another between them, before the sorting gets there. @returns how many they are. */
   private lookAhead(first: number, head: number): number {
-    const { ends, refs } = this;
+    const { ends, mem, refs } = this;
+    const w = mem.words;
+    const headLo = head | 0;
+    const headHi = (head / HI) | 0;
+    let lo = first | 0;
+    let hi = (first / HI) | 0;
     let n = 0;
     refs.count = 0;
-    for (let gc = first; gc !== head && n < BATCH && refs.count < ENOUGH_REFS; n++) {
-      this.gather(gc + 16, refs);
-      ends[n + 1] = refs.count;
-      gc = this.lists.next(gc);
+    while ((lo !== headLo || hi !== headHi) && n < BATCH && refs.count < ENOUGH_REFS) {
+      const g = mem.touchWords(lo, hi, true);
+      const nextLo = w[g] & ~3;
+      const nextHi = w[g + 1];
+      this.gather(lo, hi, g, refs);
+      ends[++n] = refs.count;
+      lo = nextLo;
+      hi = nextHi;
     }
     refs.resolve();
     return n;
@@ -283,7 +302,7 @@ export class GcScan {
     const { lists } = this;
     this.legacy.list = list;
     for (let gc = lists.next(list); gc !== list; gc = lists.next(gc))
-      this.followAll(gc + 16, this.legacy);
+      this.followAll(gc, this.legacy);
   }
 
   /** Calls visit for the objects of one kind; it may take that object off the list. */
@@ -320,11 +339,12 @@ export class GcScan {
     let hi = w[i + 1];
     while (lo !== headLo || hi !== headHi) {
       const g = m.touchWords(lo, hi, false);
-      const isSplit = (lo & 0xff0) === 0xff0;
       const op = hi * HI + (lo >>> 0) + 16;
-      const kind = isSplit ? this.core.kindOf(op) : this.core.kindOfType(w[g + 6], w[g + 7]);
-      lo = w[g] & ~3;
-      hi = w[g + 1];
+      const nextLo = w[g] & ~3;
+      const nextHi = w[g + 1];
+      const kind = this.kindAt(lo, hi, g);
+      lo = nextLo;
+      hi = nextHi;
       if (!visit(kind, op)) return false;
     }
     return true;
