@@ -34,9 +34,8 @@ export function insertPage(system: System, inode: Inode, index: number, pfn: Pfn
   pages.setFlags(pfn, PG_uptodate | (shmem ? PG_swapbacked : 0));
   pages.setOwner(pfn, inode.id);
   pages.setIndex(pfn, index | 0);
-  const shadow = inode.cache.takeShadow(index);
+  const shadow = inode.cache.add(index, pfn);
   if (shadow !== 0) lru.refault(pfn, shadow);
-  inode.cache.add(index, pfn);
   lru.add(pfn);
   stat.node[NR_FILE_PAGES]++;
   if (shmem) stat.node[NR_SHMEM]++;
@@ -54,9 +53,8 @@ export function addFolio(system: System, inode: Inode, index: number, order: num
     pages.setFlags(head + i, PG_uptodate | (i > 0 ? PG_lru : 0));
     pages.setOwner(head + i, inode.id);
     pages.setIndex(head + i, (index + i) | 0);
-    inode.cache.takeShadow(index + i);
     if (inode.stored.size > 0) readDisk(system, inode, index + i, (head + i) as Pfn);
-    inode.cache.add(index + i, (head + i) as Pfn);
+    inode.cache.add(index + i, (head + i) as Pfn, order);
   }
   pages.setRefcount(head, nr);
   lru.add(head);

@@ -8,6 +8,7 @@
 // Source: Linux 6.18 include/linux/fs.h (struct inode, file, address_space), mm/shmem.c.
 
 import type { AddressSpace, PageOwner } from '../kernel/ports.ts';
+import type { SlabCache } from '../kernel/slab.ts';
 import type { OwnerTable } from '../kernel/rmap.ts';
 import { PageCache } from '../kernel/pagecache.ts';
 import { PAGE_SIZE, type VirtAddr } from '../kernel/types.ts';
@@ -35,7 +36,7 @@ export class Inode implements PageOwner {
   mapsAround = true;
   /** Made empty: what was never written is holes, which are zeroed without asking a device. */
   sparse = false;
-  readonly cache = new PageCache();
+  readonly cache: PageCache;
   /** What the disk holds of pages that were written back; other pages are zeros there. */
   readonly stored = new Map<number, Int32Array>();
   /** First index of each cached folio that is dirty (disk files; see writeback.ts). */
@@ -51,8 +52,18 @@ export class Inode implements PageOwner {
   /** What it takes of the kernel's slab caches. */
   objects: ObjectList = [];
 
-  /** Called by newInode() (inode-refs.ts). */
-  constructor(owners: OwnerTable, kind: InodeKind, path: string, size: number) {
+  /**
+   * Called by newInode() (inode-refs.ts).
+   * @param nodes the cache that nodes of the page cache come from.
+   */
+  constructor(
+    owners: OwnerTable,
+    kind: InodeKind,
+    path: string,
+    size: number,
+    nodes: SlabCache | null = null,
+  ) {
+    this.cache = new PageCache(nodes);
     this.id = owners.reserve();
     owners.register(this);
     this.kind = kind;

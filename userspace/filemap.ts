@@ -203,6 +203,7 @@ function dropPages(system: System, inode: Inode, first: number, end: number): vo
     if (trace.on) trace.emit(mm_filemap_delete_from_page_cache, inode.id, index, pfn);
     rmap.put(pfn);
   }
+  inode.cache.dropShadows(first, end);
 }
 
 /** Unmaps a range of a file's pages from every mapping (unmap_mapping_pages()). */

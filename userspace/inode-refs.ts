@@ -10,7 +10,7 @@ import type { System } from './system.ts';
 
 /** A new inode of `size` bytes, with what it takes of the kernel's memory. */
 export function newInode(system: System, kind: InodeKind, path: string, size: number): Inode {
-  const inode = new Inode(system.rmap.owners, kind, path, size);
+  const inode = new Inode(system.rmap.owners, kind, path, size, system.objects.radixNode);
   inode.objects = system.objects.newInode(kind, path);
   return inode;
 }
@@ -36,6 +36,7 @@ export function releaseFile(system: System, file: File): void {
 export function evictIfUnused(system: System, inode: Inode): void {
   if (!inode.unlinked || inode.users > 0) return;
   truncateCache(system, inode, 0);
+  inode.cache.destroy();
   system.vmCommitted -= inode.committedPages;
   inode.committedPages = 0;
   system.rmap.owners.release(inode.id);

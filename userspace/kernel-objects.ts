@@ -7,13 +7,14 @@
 //     an open file  filp, lsm_file_cache
 //     an inode    ext4_inode_cache or shmem_inode_cache, lsm_inode_cache
 //     a name      dentry, see dentry-cache.ts
+//     cached pages  radix_tree_node, see kernel/radix_nodes.ts
 //
 // They are allocated and freed where Linux does it, so /proc/slabinfo moves with what processes do
 // and their memory is gone from MemFree. Contents are not written: what Linux keeps in them lies in
 // our own tables.
 // Source: Linux 6.18 kernel/fork.c dup_task_struct(), copy_process(), proc_caches_init(),
 // mm/rmap.c.
-// Not modelled: maple nodes, xarray nodes, directories.
+// Not modelled: maple nodes, the xarray of swap entries, directories.
 
 import { Kmalloc } from '../kernel/kmalloc.ts';
 import type { Machine } from '../kernel/machine.ts';
@@ -37,6 +38,7 @@ export class KernelObjects {
   readonly mm: SlabCache;
   readonly anonVma: SlabCache;
   readonly anonVmaChain: SlabCache;
+  readonly radixNode: SlabCache;
   private readonly machine: Machine;
   private readonly ofFile: readonly SlabCache[];
   private readonly ofMemoryFile: readonly SlabCache[];
@@ -52,6 +54,7 @@ export class KernelObjects {
     this.mm = slab.cache('mm_struct');
     this.anonVma = slab.cache('anon_vma');
     this.anonVmaChain = slab.cache('anon_vma_chain');
+    this.radixNode = slab.cache('radix_tree_node');
     this.ofFile = [slab.cache('filp'), slab.cache('lsm_file_cache')];
     const lsm = slab.cache('lsm_inode_cache');
     const dentry = slab.cache('dentry');

@@ -83,9 +83,7 @@ export class PageMigration implements PageMigrator {
       lru.add(to);
     }
     if (inode !== undefined) {
-      const index = pages.index(from) >>> 0;
-      inode.cache.remove(index);
-      inode.cache.add(index, to);
+      inode.cache.replace(pages.index(from) >>> 0, to);
     }
     for (const { mm, va, pte } of entries) {
       const flags = mem.words[pte] & ~PFN_LO_MASK;

@@ -153,8 +153,7 @@ function reclaimFolio(system: System, head: Pfn): number {
   if (pages.hasFlags(head, PG_dirty)) return leaveDirty(system, head);
   const shadow = lru.evicted(head);
   for (let i = 0; i < nr; i++) {
-    inode.cache.remove(first + i);
-    inode.cache.setShadow(first + i, shadow);
+    inode.cache.remove(first + i, shadow);
     rmap.put((head + i) as Pfn);
   }
   stat.node[NR_FILE_PAGES] -= nr;
@@ -181,8 +180,7 @@ function reclaimCached(system: System, pfn: Pfn): number {
   if (dirty && !shmem) return leaveDirty(system, pfn);
   if (dirty && system.swap?.shmemOut(inode, index, pfn) !== true) return EVICT_KEPT;
   if (pages.refcount(pfn) !== 1) return EVICT_KEPT;
-  inode.cache.remove(index);
-  if (!dirty) inode.cache.setShadow(index, lru.evicted(pfn));
+  inode.cache.remove(index, dirty ? 0 : lru.evicted(pfn));
   stat.node[NR_FILE_PAGES]--;
   if (shmem) stat.node[NR_SHMEM]--;
   pages.clearFlags(pfn, PG_dirty);
