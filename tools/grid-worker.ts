@@ -2,7 +2,8 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Cell } from './grid.ts';
-import { loadWorkload, runCase } from './workload.ts';
+import { runCase } from './run-case.ts';
+import { loadWorkload } from './workload.ts';
 
 const program = loadWorkload(workerData as string);
 

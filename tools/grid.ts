@@ -9,7 +9,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { InputError } from '../kernel/errors.ts';
 import { parseSize } from './replay/open.ts';
-import type { CaseResult, RunOptions } from './workload.ts';
+import type { CaseResult, RunOptions } from './run-case.ts';
 
 /** Settings of the machine; all others are of the runtime. */
 const SIZES = ['ram', 'limit', 'swap', 'gomemlimit'];

@@ -7,7 +7,7 @@
 
 import type { Program } from '../runtime/workload/heap.ts';
 import { type CostTable, kernelNs } from './cost.ts';
-import { type CaseResult, runCase, type RunOptions } from './workload.ts';
+import { type CaseResult, runCase, type RunOptions } from './run-case.ts';
 
 export interface SizeOptions extends RunOptions {
   /** Major faults a second of virtual time that are borne. */

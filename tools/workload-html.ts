@@ -1,7 +1,7 @@
 // Cases of a workload side by side, as one page of HTML with nothing outside it: figures, resident
 // memory over virtual time, and where the memory is at the end. Light or dark as the reader has it.
 
-import type { CaseResult } from './workload.ts';
+import type { CaseResult } from './run-case.ts';
 import type { Together } from './together.ts';
 import { number } from './replay/summary.ts';
 import { STEPS } from './waterfall.ts';

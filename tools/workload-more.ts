@@ -5,7 +5,7 @@ import type { Program } from '../runtime/workload/heap.ts';
 import type { Cell } from './grid.ts';
 import { bytes, number } from './replay/summary.ts';
 import type { Together } from './together.ts';
-import { type CaseResult, runCase, type RunOptions } from './workload.ts';
+import { type CaseResult, runCase, type RunOptions } from './run-case.ts';
 
 export interface Spread {
   readonly name: string;
@@ -16,7 +16,10 @@ export interface Spread {
   readonly collections: readonly [number, number, number];
 }
 
-/** Runs each case with seeds 1 to n. */
+/**
+ * Runs each case with seeds 1 to n: another course of Go's clock, and other addresses (ASLR), by
+ * which pools, huge pages and page tables lie otherwise. Hash seeds of strings are not varied.
+ */
 export function spreadOf(
   program: Program,
   cases: readonly string[],
@@ -25,7 +28,7 @@ export function spreadOf(
 ): Spread[] {
   return cases.map((name) => {
     const runs = Array.from({ length: n }, (_, i) =>
-      runCase(program, name, { ...options, seed: i + 1 }),
+      runCase(program, name, { ...options, seed: i + 1, aslr: String(i + 1) }),
     );
     return {
       name,

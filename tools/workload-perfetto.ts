@@ -2,7 +2,7 @@
 // memory as a counter over virtual time.
 // Source: the Trace Event Format, events of phase C and M; times in microseconds.
 
-import type { CaseResult } from './workload.ts';
+import type { CaseResult } from './run-case.ts';
 
 export function workloadPerfetto(results: readonly CaseResult[]): string {
   const events: unknown[] = [];

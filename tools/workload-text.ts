@@ -5,7 +5,7 @@ import { pinText, rootLines, totalText } from './pins-text.ts';
 import { curve, thinned } from './plot.ts';
 import { bytes, number } from './replay/summary.ts';
 import { STEPS } from './waterfall.ts';
-import type { CaseResult } from './workload.ts';
+import type { CaseResult } from './run-case.ts';
 
 const LABEL = 31;
 const COLUMN = 16;

@@ -10,7 +10,7 @@ import { pairFiles, pairNames, recordingPath } from '../examples.ts';
 import { Progress } from '../progress.ts';
 import { parseSize } from '../replay/open.ts';
 import { FAULT_KINDS } from '../replay/tally.ts';
-import type { RunOptions } from '../workload.ts';
+import type { RunOptions } from '../run-case.ts';
 
 const DEFAULT_PAIR = 'binary_trees';
 const DEFAULT_CASES = ['go', 'python'];
@@ -50,7 +50,10 @@ export function register(program: Command): void {
     .option('--scale <part>', 'part of a workload’s size, above 0 and up to 1')
     .option('--together', 'also all cases in one machine, competing for --ram and --limit')
     .option('--fork <n>', 'the warm heap forked n times: what reading and collecting copy')
-    .option('--seeds <n>', 'each case with n seeds, and the spread')
+    .option(
+      '--seeds <n>',
+      'each case n times, at other addresses and with another clock, and the spread',
+    )
     .option('--vary <axes>', 'a grid, as ram=64M..1G,gogc=25..400,thp=always|never')
     .option('--costs <file>', 'costs as calibrate --save wrote them')
     .option('--aslr <seed>', 'a workload: at random addresses, drawn from this seed')
