@@ -28,7 +28,7 @@ export class ByteArrays {
         core.free(op);
         return 0;
       },
-      sizeOf: (op) => BYTES + core.mem.load64(op + 24),
+      sizeOf: (op) => core.profile.bytearrayHeadBytes + core.mem.load64(op + 24),
     });
   }
 

@@ -24,9 +24,9 @@ import type { ObjectCore } from './object.ts';
 export class Dicts {
   readonly keys: DictKeys;
   readonly values: DictValues;
-  private readonly core: ObjectCore;
-  private readonly keyOps: KeyOps;
-  private readonly type: number;
+  protected readonly core: ObjectCore;
+  protected readonly keyOps: KeyOps;
+  protected readonly type: number;
   private readonly freeList: number;
   private versions = 0;
 
@@ -67,16 +67,31 @@ export class Dicts {
     this.core.mem.store64(op + 24, ++this.versions);
   }
 
+  /** A header that waits, or a new one. */
+  protected takeFree(bytes: number): number {
+    const m = this.core.mem;
+    const free = this.free;
+    if (free === 0) return this.core.gc.alloc(bytes);
+    m.store32(this.freeList, free - 1);
+    return m.load64(this.freeList + 8 * free);
+  }
+  /** A header that is not needed any more waits, or is freed. */
+  protected giveBack(op: number): void {
+    const { core } = this;
+    const free = this.free;
+    if (free >= core.profile.maxFreeLists.dict) {
+      core.gc.del(op);
+      return;
+    }
+    core.mem.store32(this.freeList, free + 1);
+    core.mem.store64(this.freeList + 8 * free + 8, op);
+  }
+
   /** A new dict: {} as it stands; or over shared keys and values, whose references it takes. */
   make(keys = this.keys.empty, values = 0, used = 0): number {
     const { core } = this;
     const m = core.mem;
-    const free = this.free;
-    let op: number;
-    if (free > 0) {
-      m.store32(this.freeList, free - 1);
-      op = m.load64(this.freeList + 8 * free);
-    } else op = core.gc.alloc(48);
+    const op = this.takeFree(48);
     core.init(op, this.type);
     m.store64(op + 32, keys);
     m.store64(op + 40, values);
@@ -165,7 +180,7 @@ export class Dicts {
     this.core.decref(key);
   }
 
-  private track(op: number, key: number, value: number): void {
+  protected track(op: number, key: number, value: number): void {
     const { gc } = this.core;
     if (!gc.isTracked(op) && (gc.mayBeTracked(key) || gc.mayBeTracked(value))) gc.track(op);
   }
@@ -275,9 +290,8 @@ export class Dicts {
 
   /** @param position 1 + the next value of a split table; or of a combined one, key and value
    * counted apart. */
-  private dealloc(op: number, position: number): number {
+  protected dealloc(op: number, position: number): number {
     const { core, keys } = this;
-    const m = core.mem;
     if (position === 0) {
       core.gc.untrack(op);
       if (!core.trashBegin(op)) return 0;
@@ -302,16 +316,12 @@ export class Dicts {
       }
       if (table !== keys.empty) keys.release(table);
     }
-    const free = this.free;
-    if (free < core.profile.maxFreeLists.dict) {
-      m.store32(this.freeList, free + 1);
-      m.store64(this.freeList + 8 * free + 8, op);
-    } else core.gc.del(op);
+    this.giveBack(op);
     core.trashEnd();
     return 0;
   }
 
-  private traverse(op: number, visitor: Visitor): void {
+  protected traverse(op: number, visitor: Visitor): void {
     const { keys } = this;
     const table = this.keysOf(op);
     const n = keys.nentries(table);
@@ -324,7 +334,7 @@ export class Dicts {
     }
   }
 
-  private sizeOf(op: number): number {
+  protected sizeOf(op: number): number {
     const table = this.keysOf(op);
     const split = this.valuesOf(op) === 0 ? 0 : 8 * this.keys.sharedSize(table);
     const own = this.keys.refcount(table) === 1 ? this.keys.bytes(table) : 0;

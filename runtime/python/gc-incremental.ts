@@ -109,13 +109,13 @@ export class IncrementalCollector extends Collector {
   }
 
   /** An allocation does not count; being tracked does. */
-  override alloc(bytes: number, presize = 16): number {
+  override alloc(bytes: number, presize = this.headBytes): number {
     const { core } = this;
     const op = core.malloc(presize + bytes) + presize;
     core.mem.zero(op - 16, 16);
     return op;
   }
-  override del(op: number, presize = 16): void {
+  override del(op: number, presize = this.headBytes): void {
     this.untrack(op);
     this.core.free(op - presize);
   }

@@ -71,6 +71,8 @@ export class Collector implements Generations, GcAllocator {
   seconds: () => number = () => 0;
   readonly stats: GenerationStats[] = [];
   protected readonly core: ObjectCore;
+  /** What lies before a container: 16 bytes, 32 in 2.7. */
+  protected readonly headBytes: number;
   /** generations[3] and the permanent one. */
   protected readonly base: number;
   from = 0;
@@ -80,6 +82,7 @@ export class Collector implements Generations, GcAllocator {
 
   constructor(core: ObjectCore) {
     this.core = core;
+    this.headBytes = core.profile.gcHeadBytes;
     this.lists = new GcLists(core.mem, core.profile.incrementalGc);
     this.base = core.data.variable(GENERATION_BYTES * (NUM_GENERATIONS + 1), 16);
     const heads = core.data.variable(16 * STACK_HEADS, 16);
@@ -111,7 +114,7 @@ export class Collector implements Generations, GcAllocator {
 
   /** Memory for a container: `presize` bytes before it (the head among them), `bytes` of its own.
    * May collect before it returns. @returns the object's address, not tracked yet. */
-  alloc(bytes: number, presize = 16): number {
+  alloc(bytes: number, presize = this.headBytes): number {
     const { core } = this;
     const op = core.malloc(presize + bytes) + presize;
     const m = core.mem;
@@ -128,7 +131,7 @@ export class Collector implements Generations, GcAllocator {
   }
 
   /** PyObject_GC_Del(): gives a container's memory back. */
-  del(op: number, presize = 16): void {
+  del(op: number, presize = this.headBytes): void {
     if (this.isTracked(op)) this.lists.unlink(op - 16);
     const m = this.core.mem;
     const i = m.touch(this.base, true);

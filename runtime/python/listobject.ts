@@ -55,7 +55,7 @@ export class Lists {
       op = m.load64(this.freeList + 8 * free);
     } else op = core.gc.alloc(40);
     core.init(op, this.type);
-    m.store64(op + 24, length === 0 ? 0 : core.calloc(8 * length));
+    m.store64(op + 24, length === 0 ? 0 : core.memCalloc(8 * length));
     m.store64(op + 16, length);
     m.store64(op + 32, length);
     core.gc.track(op);
@@ -75,7 +75,7 @@ export class Lists {
     const byFours = core.profile.listsByFours;
     if (byFours && length - this.length(op) > room - length) room = Math.ceil(length / 4) * 4;
     if (length === 0) room = 0;
-    m.store64(op + 24, core.realloc(m.load64(op + 24), 8 * room));
+    m.store64(op + 24, core.memRealloc(m.load64(op + 24), 8 * room));
     m.store64(op + 16, length);
     m.store64(op + 32, room);
   }
@@ -112,7 +112,7 @@ export class Lists {
     if (m.load64(op + 24) !== 0) this.resize(op, n + count);
     else {
       const room = this.core.profile.listsByFours ? count + (count & 1) : count;
-      m.store64(op + 24, this.core.malloc(8 * room));
+      m.store64(op + 24, this.core.memMalloc(8 * room));
       m.store64(op + 32, room);
       m.store64(op + 16, count);
     }
@@ -186,7 +186,7 @@ export class Lists {
     m.store64(op + 24, 0);
     m.store64(op + 32, 0);
     while (--i >= 0) core.xdecref(m.load64(items + 8 * i));
-    core.free(items);
+    core.memFree(items);
   }
 
   clearFree(): void {
@@ -212,7 +212,7 @@ export class Lists {
       const item = m.load64(items + 8 * --left);
       if (item !== 0 && core.drop(item)) return left + 1;
     }
-    if (items !== 0) core.free(items);
+    if (items !== 0) core.memFree(items);
     const free = this.free;
     if (free < core.profile.maxFreeLists.list) {
       m.store32(this.freeList, free + 1);

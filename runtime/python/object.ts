@@ -59,6 +59,8 @@ export class ObjectCore {
   readonly obmalloc: Obmalloc;
   /** What serves the object and memory domains: obmalloc, or debug hooks around it. */
   allocator: RawAllocator;
+  /** Set once by the runtime: the C library's allocator. */
+  raw!: RawAllocator;
   /** Set once by the runtime; every container needs it. */
   gc!: GcAllocator;
   observer: AllocObserver | null = null;
@@ -116,6 +118,22 @@ export class ObjectCore {
   free(p: number): void {
     if (this.observer !== null && p !== 0) this.observer.freed(p);
     this.allocator.free(p);
+  }
+
+  // PyMem_Malloc() and its like: up to 3.5 these are the C library's own ---------------------------
+
+  memMalloc(bytes: number): number {
+    return this.profile.memIsRaw ? this.raw.malloc(bytes) : this.malloc(bytes);
+  }
+  memCalloc(bytes: number): number {
+    return this.profile.memIsRaw ? this.raw.calloc(1, bytes) : this.calloc(bytes);
+  }
+  memRealloc(p: number, bytes: number): number {
+    return this.profile.memIsRaw ? this.raw.realloc(p, bytes) : this.realloc(p, bytes);
+  }
+  memFree(p: number): void {
+    if (this.profile.memIsRaw) this.raw.free(p);
+    else this.free(p);
   }
 
   // types ------------------------------------------------------------------------------------

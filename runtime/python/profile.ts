@@ -95,6 +95,12 @@ export interface Profile {
   readonly popClears: boolean;
 
   // functions and frames
+  /** A dict is one hash table (up to 3.2), not keys apart from their order. */
+  readonly dictTables: boolean;
+  /** Sets look at the places next to one first (3.4), and grow at three fifths, not two thirds. */
+  readonly setProbes: boolean;
+  /** PyMem_Malloc() is malloc() (up to 3.5): items of lists, tables of sets and dicts. */
+  readonly memIsRaw: boolean;
   /** Which table of fields function objects have. */
   readonly functionLayout: '2.7' | '3.8' | '3.11' | '3.12' | '3.14';
   /** Which table of fields an interpreter's frame has (3.11 on). */
@@ -110,6 +116,9 @@ export interface Profile {
   // objects
   /** Bytes before the characters of a compact ASCII string; any other has 24 or 16 more. */
   readonly asciiHeadBytes: number;
+  /** bytes before its data; the str of 2.7. */
+  readonly bytesHeadBytes: number;
+  readonly bytearrayHeadBytes: number;
   readonly compactHeadBytes: number;
   /** A tuple before its items: 3.14 has room for its hash. */
   readonly tupleHeadBytes: number;
@@ -168,6 +177,9 @@ const v311: Profile = {
   eagerExceptions: false,
   latin1HasUtf8: false,
   popClears: false,
+  dictTables: false,
+  setProbes: true,
+  memIsRaw: false,
   functionLayout: '3.11',
   frameLayout: '3.11',
   frameObjectBytes: 48,
@@ -175,6 +187,8 @@ const v311: Profile = {
   codeHeadBytes: 184,
   codeInline: true,
   asciiHeadBytes: 48,
+  bytesHeadBytes: 32,
+  bytearrayHeadBytes: 56,
   compactHeadBytes: 72,
   tupleHeadBytes: 24,
   instanceLayout: 'values',
@@ -272,9 +286,14 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     gcHeadBytes: 32,
     freezes: false,
     safeFinalization: false,
+    dictTables: true,
+    setProbes: false,
+    memIsRaw: true,
     functionLayout: '2.7',
     codeHeadBytes: 128,
     asciiHeadBytes: 36,
+    bytesHeadBytes: 36,
+    bytearrayHeadBytes: 48,
     compactHeadBytes: 36,
     deque: { blockItems: 62, maxFree: 10, isShared: true },
     weakrefBytes: 88,

@@ -7,6 +7,7 @@ import { CachedMemory } from '../cached-memory.ts';
 import type { Memory } from '../memory.ts';
 import { Malloc } from '../libc/malloc.ts';
 import type { ArenaAllocator } from './arena.ts';
+import { TableDicts } from './dict-table.ts';
 import { DictKeys, type KeyOps } from './dict-keys.ts';
 import { Dicts } from './dictobject.ts';
 import { DictValues } from './dict-values.ts';
@@ -88,6 +89,7 @@ export class PythonRuntime {
     this.obmalloc = new Obmalloc(mem, this.libc, this.data, this.profile);
     const core = new ObjectCore(mem, this.data, this.profile, this.obmalloc);
     this.core = core;
+    core.raw = this.libc;
     if (options.debug === true)
       core.allocator = new DebugHooks(mem, this.obmalloc, 'o', this.profile);
     this.gc = this.profile.incrementalGc ? new IncrementalCollector(core) : new Collector(core);
@@ -101,7 +103,10 @@ export class PythonRuntime {
       equal: (a, b) => this.equal(a, b),
     };
     const keys = new DictKeys(core, this.scalars, keyOps);
-    this.dicts = new Dicts(core, keys, new DictValues(core), keyOps);
+    const values = new DictValues(core);
+    this.dicts = this.profile.dictTables
+      ? new TableDicts(core, keys, values, keyOps, this.scalars.hash)
+      : new Dicts(core, keys, values, keyOps);
     this.sets = new Sets(core, keyOps, this.scalars.hash, this.weakrefs);
     this.instances = new Instances(core, this.dicts, this.scalars, this.weakrefs);
     this.functions = new Functions(core, this.scalars.none, this.weakrefs);

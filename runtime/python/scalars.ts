@@ -54,7 +54,8 @@ export class Scalars {
       dealloc: (op) => this.deallocFloat(op),
     });
     core.register(KIND_STR, { ...row, name: 'str', sizeOf: (op) => this.strBytes(op) });
-    const sizeOfBytes = (op: number): number => 33 + core.mem.load64(op + 16);
+    const bytesHead = core.profile.bytesHeadBytes;
+    const sizeOfBytes = (op: number): number => bytesHead + 1 + core.mem.load64(op + 16);
     core.register(KIND_BYTES, { ...row, name: 'bytes', sizeOf: sizeOfBytes });
     this.floatList = core.data.variable(16);
     this.none = this.shared(16, KIND_NONE);
@@ -321,7 +322,7 @@ export class Scalars {
       this.core.incref(this.emptyBytes);
       return this.emptyBytes;
     }
-    const op = this.core.calloc(33 + length);
+    const op = this.core.calloc(this.core.profile.bytesHeadBytes + 1 + length);
     this.core.init(op, this.core.typeOfKind(KIND_BYTES));
     this.core.mem.store64(op + 16, length);
     this.core.mem.store64(op + 24, -1);
@@ -354,7 +355,10 @@ export class Scalars {
 
   private hashData(op: number, kind: number): void {
     const m = this.core.mem;
-    const data = kind === KIND_STR ? this.strData(op) : { at: op + 32, bytes: m.load64(op + 16) };
+    const data =
+      kind === KIND_STR
+        ? this.strData(op)
+        : { at: op + this.core.profile.bytesHeadBytes, bytes: m.load64(op + 16) };
     const copy = new Uint8Array(data.bytes);
     for (let i = 0; i < data.bytes; i++) copy[i] = m.load8(data.at + i);
     this.hash.ofBytes(copy, 0, data.bytes);
@@ -380,9 +384,13 @@ export class Scalars {
     if (kindA !== kindB || (kindA !== KIND_STR && kindA !== KIND_BYTES)) return false;
     const m = this.core.mem;
     const x =
-      kindA === KIND_STR ? this.strData(a) : { at: a + 32, bytes: m.load64(a + 16), size: 1 };
+      kindA === KIND_STR
+        ? this.strData(a)
+        : { at: a + this.core.profile.bytesHeadBytes, bytes: m.load64(a + 16), size: 1 };
     const y =
-      kindB === KIND_STR ? this.strData(b) : { at: b + 32, bytes: m.load64(b + 16), size: 1 };
+      kindB === KIND_STR
+        ? this.strData(b)
+        : { at: b + this.core.profile.bytesHeadBytes, bytes: m.load64(b + 16), size: 1 };
     if (x.bytes !== y.bytes || x.size !== y.size) return false;
     for (let i = 0; i < x.bytes; i++) if (m.load8(x.at + i) !== m.load8(y.at + i)) return false;
     return true;

@@ -28,9 +28,12 @@ export class Sets {
   private readonly dummy: number;
   private dummyAt = -1;
   private readonly copy: number;
+  /** Places next to one that are looked at before a jump. */
+  private readonly probes: number;
 
   constructor(core: ObjectCore, keyOps: KeyOps, hash: Hash, weakrefs: Weakrefs) {
     this.core = core;
+    this.probes = core.profile.setProbes ? LINEAR_PROBES : 0;
     this.keyOps = keyOps;
     this.hash = hash;
     this.weakrefs = weakrefs;
@@ -84,7 +87,7 @@ export class Sets {
     let [pLo, pHi] = [lo, hi];
     this.dummyAt = -1;
     for (;;) {
-      const probes = i + LINEAR_PROBES <= mask ? LINEAR_PROBES : 0;
+      const probes = i + this.probes <= mask ? this.probes : 0;
       for (let at = i; at <= i + probes; at++) {
         const entry = table + 16 * at;
         const other = m.load64(entry);
@@ -122,8 +125,12 @@ export class Sets {
     if (isReuse) return true; // no place more is taken
     const fill = m.load32(op + 16) + 1;
     m.store64(op + 16, fill);
-    if (fill * 5 >= this.mask(op) * 3) this.resize(op, used > 50000 ? used * 2 : used * 4);
+    if (this.isFull(fill, this.mask(op))) this.resize(op, used > 50000 ? used * 2 : used * 4);
     return true;
+  }
+
+  private isFull(fill: number, mask: number): boolean {
+    return this.probes > 0 ? fill * 5 >= mask * 3 : fill * 3 >= (mask + 1) * 2;
   }
 
   private resize(op: number, minUsed: number): void {
@@ -142,7 +149,7 @@ export class Sets {
         old = this.copy; // C copies to its stack
         m.copy(old, table, 16 * MINSIZE);
       }
-    } else table = core.malloc(16 * size);
+    } else table = core.memMalloc(16 * size);
     m.zero(table, 16 * size);
     m.store64(op + 32, size - 1);
     m.store64(op + 40, table);
@@ -158,7 +165,7 @@ export class Sets {
       );
     }
     m.store64(op + 16, this.length(op));
-    if (!wasSmall) core.free(old);
+    if (!wasSmall) core.memFree(old);
   }
 
   private insertClean(table: number, mask: number, key: number, lo: number, hi: number): void {
@@ -166,7 +173,7 @@ export class Sets {
     let i = lo & mask;
     let [pLo, pHi] = [lo, hi];
     for (;;) {
-      const probes = i + LINEAR_PROBES <= mask ? LINEAR_PROBES : 0;
+      const probes = i + this.probes <= mask ? this.probes : 0;
       for (let at = i; at <= i + probes; at++) {
         const entry = table + 16 * at;
         if (m.load64(entry) !== 0) continue;
@@ -248,7 +255,7 @@ export class Sets {
     m.store64(op + 40, op + 64);
     m.store64(op + 48, -1);
     for (const key of keys) core.decref(key);
-    if (!wasSmall) core.free(old);
+    if (!wasSmall) core.memFree(old);
   }
 
   /** @param position 1 + the next place to look at. */
@@ -266,7 +273,7 @@ export class Sets {
       const key = core.mem.load64(table + 16 * at);
       if (key !== 0 && key !== this.dummy && core.drop(key)) return at + 2;
     }
-    if (!this.isSmall(op)) core.free(this.table(op));
+    if (!this.isSmall(op)) core.memFree(this.table(op));
     core.gc.del(op);
     core.trashEnd();
     return 0;

@@ -197,6 +197,11 @@ export class Instances {
     let dict = this.dictOf(op);
     if (dict === 0) {
       if (value === 0) return false;
+      if (this.core.profile.dictTables) {
+        dict = dicts.make();
+        this.setDict(op, dict);
+        return dicts.set(dict, name, value);
+      }
       dicts.keys.incref(cls.keys);
       const isOld = this.core.profile.instanceLayout === 'dict';
       const size = isOld ? 5 : dicts.keys.sharedSize(cls.keys);

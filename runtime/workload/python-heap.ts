@@ -360,6 +360,7 @@ export class PythonHeap implements Heap {
 
   fill(buffer: Ref, from: number, to: number, byte: number): void {
     const { mem } = this.py.core;
-    for (let at = from; at < to; at++) mem.store8(buffer + 32 + at, byte);
+    for (let at = from; at < to; at++)
+      mem.store8(buffer + this.py.profile.bytesHeadBytes + at, byte);
   }
 }

@@ -185,7 +185,9 @@ export class Containers {
       case KIND_STR:
         return this.character(op, this.index(key, this.length(op)));
       case KIND_BYTES:
-        return this.py.scalars.int(this.py.mem.load8(op + 32 + this.index(key, this.length(op))));
+        return this.py.scalars.int(
+          this.py.mem.load8(op + this.py.profile.bytesHeadBytes + this.index(key, this.length(op))),
+        );
       default:
         throw new PyError('TypeError');
     }
