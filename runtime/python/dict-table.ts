@@ -246,10 +246,10 @@ export class TableDicts extends Dicts {
   override maybeUntrack(op: number): void {
     const { gc } = this.core;
     if (!gc.isTracked(op)) return;
-    let may = false;
+    let held = 0;
     this.forEach(op, (key, value) => {
-      may ||= gc.mayBeTracked(value) || gc.mayBeTracked(key);
+      if (gc.mayBeTracked(value) || gc.mayBeTracked(key)) held++;
     });
-    if (!may) gc.untrack(op);
+    if (held === 0) gc.untrack(op);
   }
 }
