@@ -334,7 +334,7 @@ export class Malloc {
         size = oldSize + nextSize;
         bins.unlink(next);
       } else {
-        const p = this.malloc(nb - 15);
+        const p = this.intMalloc(nb); // past the tcache
         if (p === 0 || p - 16 !== next) return this.moveTo(chunk, p, oldSize - SIZE_SZ);
         size = oldSize + c.size(next);
       }
