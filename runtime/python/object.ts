@@ -120,7 +120,7 @@ export class ObjectCore {
     this.allocator.free(p);
   }
 
-  // PyMem_Malloc() and its like: up to 3.5 these are the C library's own ---------------------------
+  // PyMem_Malloc() and its like: up to 3.5 these are the C library's own -----
 
   memMalloc(bytes: number): number {
     return this.profile.memIsRaw ? this.raw.malloc(bytes) : this.malloc(bytes);

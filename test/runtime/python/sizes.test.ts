@@ -1,5 +1,6 @@
 // sys.getsizeof() of each kind of object, and of containers as they grow and shrink, as the real
-// interpreters have them (sizes.json: 2.7.18 but for its int, 3.8.18, 3.11.7, 3.12.1, 3.13.0 on x86-64 Linux).
+// interpreters have them (sizes.json: 2.7.18 but for its int, 3.8.18, 3.11.7, 3.12.1 and 3.13.0 on
+// x86-64 Linux).
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
