@@ -11,6 +11,7 @@ import type { Detail } from '../session/probes.ts';
 import type { BreakPoint, Session } from '../session/session.ts';
 import { whyFault } from '../session/why-fault.ts';
 import { whyFrame } from '../session/why-frame.ts';
+import { whyPinned } from '../session/why-pinned.ts';
 import { whyRss } from '../session/why-rss.ts';
 import type { Why } from '../session/why.ts';
 import { timelineOf, type Timeline } from './timeline-data.ts';
@@ -61,7 +62,9 @@ export type Source =
 export type Question =
   | { readonly what: 'fault'; readonly pid: number; readonly va: number }
   | { readonly what: 'rss'; readonly pid: number }
-  | { readonly what: 'frame'; readonly pfn: number };
+  | { readonly what: 'frame'; readonly pfn: number }
+  /** With pid 0 a physical address. */
+  | { readonly what: 'pinned'; readonly pid: number; readonly address: number };
 
 const AHEAD_MS = 1500;
 
@@ -122,6 +125,7 @@ export class Engine {
   why(question: Question): Why {
     const s = this.opened();
     if (question.what === 'frame') return whyFrame(s, question.pfn);
+    if (question.what === 'pinned') return whyPinned(s, question.pid, question.address);
     if (question.what === 'rss') return whyRss(s, question.pid);
     return whyFault(s, question.pid, question.va);
   }

@@ -10,6 +10,7 @@ import type { Session } from '../session/session.ts';
 import { pageState } from '../session/page-state.ts';
 import { whyFault } from '../session/why-fault.ts';
 import { whyFrame } from '../session/why-frame.ts';
+import { whyPinned } from '../session/why-pinned.ts';
 import { whyRss } from '../session/why-rss.ts';
 import { whyText } from '../session/why.ts';
 import {
@@ -255,10 +256,10 @@ const events: Word = {
 
 const why: Word = {
   name: 'why',
-  usage: 'why fault [ADDRESS] | why rss | why frame PHYSICAL',
-  what: 'the chain of causes: of a fault (the last one), of resident memory, of a frame in use',
+  usage: 'why fault [ADDRESS] | why rss | why frame PHYSICAL | why pinned ADDRESS',
+  what: 'the chain of causes: of a fault (the last one), of RSS, of a frame in use; who pins a place',
   examples: ['why fault', 'why fault 0x7ffff7ff3000', 'why rss', 'why frame 0x3a40000'],
-  completions: () => ['fault', 'rss', 'frame'],
+  completions: () => ['fault', 'rss', 'frame', 'pinned'],
   run: (prompt, [what, where]) => {
     const { session } = prompt;
     switch (what) {
@@ -271,8 +272,13 @@ const why: Word = {
         return whyText(
           whyFrame(session, Math.floor(hexArg(where, 'a physical address') / PAGE_SIZE)),
         );
+      case 'pinned':
+        return whyText(whyPinned(session, prompt.process.task.pid, addressArg(prompt, where)));
       default:
-        throw new InputError('', `why: expected fault, rss or frame, found '${what ?? ''}'`);
+        throw new InputError(
+          '',
+          `why: expected fault, rss, frame or pinned, found '${what ?? ''}'`,
+        );
     }
   },
 };

@@ -193,6 +193,18 @@ test('why: causes are told, and lead to their step and to what they are about', 
   expect(await problems()).toEqual([]);
 });
 
+test('who pins it: the holders of an object’s place, and the way to them', async () => {
+  await visit(`#open=${GO}&view=heap`);
+  await page.click('[data-testid="why-pinned"]');
+  await page.waitForSelector('[data-testid="why-answer"] li');
+  expect(await page.textContent('[data-testid="why-answer"] p')).toMatch(/^It lies in span/);
+  const before = await chosen();
+  await page.click('[data-testid="why-answer"] li:nth-child(2) .goto');
+  await expect.poll(chosen).not.toBe(before);
+  await idle();
+  expect(await problems()).toEqual([]);
+});
+
 test('the keyboard alone is enough', async () => {
   await visit(`#open=${GO}`);
   // a frame in the map

@@ -11,6 +11,9 @@ export function WhyPart(props: { found: Chain }): VNode {
   const { found } = props;
   const { va, pfn } = found;
   const of = found.pid ?? pid.value;
+  const inHeap =
+    va !== undefined && found.links.some((l) => l.kind === 'object' || l.kind === 'block');
+  const inSlab = pfn >= 0 && found.links.some((l) => l.kind === 'slab');
   return (
     <section class="also why" aria-label="Causes">
       <h3>Why?</h3>
@@ -33,6 +36,22 @@ export function WhyPart(props: { found: Chain }): VNode {
             onClick={() => void askWhy({ what: 'frame', pfn })}
           >
             is the frame not free
+          </button>
+        )}
+        {(inHeap || inSlab) && (
+          <button
+            type="button"
+            class="button"
+            data-testid="why-pinned"
+            onClick={() =>
+              void askWhy(
+                inHeap
+                  ? { what: 'pinned', pid: of, address: va }
+                  : { what: 'pinned', pid: 0, address: pfn * 4096 },
+              )
+            }
+          >
+            can it not be given back
           </button>
         )}
         <button
