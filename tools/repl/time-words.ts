@@ -257,7 +257,7 @@ const events: Word = {
 const why: Word = {
   name: 'why',
   usage: 'why fault [ADDRESS] | why rss | why frame PHYSICAL | why pinned ADDRESS',
-  what: 'the chain of causes: of a fault (the last one), of RSS, of a frame in use; who pins a place',
+  what: 'causes: of a fault (the last one), of RSS, of a frame in use; who pins a place',
   examples: ['why fault', 'why fault 0x7ffff7ff3000', 'why rss', 'why frame 0x3a40000'],
   completions: () => ['fault', 'rss', 'frame', 'pinned'],
   run: (prompt, [what, where]) => {
