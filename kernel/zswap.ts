@@ -72,6 +72,11 @@ export class Zswap {
     return this.frames.length;
   }
 
+  /** Those of them in [start, end). */
+  poolPagesIn(start: number, end: number): number {
+    return this.frames.filter((pfn) => pfn >= start && pfn < end).length;
+  }
+
   /** Pages that are stored (Zswapped). */
   get storedPages(): number {
     return this.objects.size;

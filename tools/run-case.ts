@@ -10,13 +10,13 @@ import type { GoHeap } from '../runtime/workload/go-heap.ts';
 import { GuestSignal } from '../runtime/memory.ts';
 import type { PythonHeap } from '../runtime/workload/python-heap.ts';
 import { fsckSystem } from '../userspace/fsck.ts';
-import { addSwap } from '../userspace/swap.ts';
 import { type SystemConfig, System } from '../userspace/system.ts';
 import { startCase, type StartedCase, subjectHeap } from './cases.ts';
 import { worstPins } from './inspect/pins/index.ts';
 import type { Pins } from './inspect/pins/pin.ts';
 import { hashSystem } from './session/hash.ts';
 import { STEPS, type Waterfall, waterfall } from './waterfall.ts';
+import { configureSwap } from './zswap.ts';
 
 /** The machine that a case runs in. */
 export interface RunOptions {
@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly limit?: number;
   /** Bytes of swap; 0 or absent for none. */
   readonly swap?: number;
+  /** A pool of compressed pages in front of it. */
+  readonly zswap?: boolean;
   readonly thp?: 'always' | 'madvise' | 'never';
   /** Whether to look for what cannot be given back at the end: it walks the whole heap. */
   readonly pins?: boolean;
@@ -66,7 +68,7 @@ export function runCase(program: Program, name: string, options: RunOptions): Ca
     ...(options.aslr === undefined ? {} : { random: seedrandom.alea(`${options.aslr} ${name}`) }),
   };
   const system = new System(config);
-  if (swap > 0) addSwap(system, swap);
+  configureSwap(system, swap, options.zswap === true);
   if (limit > 0) system.newGroup('/compare', limit);
   let started: StartedCase;
   try {

@@ -7,9 +7,9 @@
 // that holds them all. Not modelled: a program that is slowed down by its faults asks for less.
 
 import { System } from '../userspace/system.ts';
-import { addSwap } from '../userspace/swap.ts';
 import { AccessLog, Player } from './access-log.ts';
 import { startCase, type StartedCase } from './cases.ts';
+import { configureSwap } from './zswap.ts';
 import { type Program, runProgram } from '../runtime/workload/heap.ts';
 
 const PLENTY = 4 * 2 ** 30;
@@ -20,6 +20,7 @@ export interface TogetherOptions {
   /** Bytes that all may have together; 0 for no limit but RAM. */
   readonly limit: number;
   readonly swap: number;
+  readonly zswap?: boolean;
   readonly scale: number;
 }
 
@@ -41,7 +42,8 @@ export interface Together {
   readonly log: readonly string[];
 }
 
-const TOLD = /^(pgmajfault|pswpin|pswpout|pgsteal_|pgscan_|oom_kill|workingset_refault|allocstall)/;
+const TOLD =
+  /^(pgmajfault|pswpin|pswpout|zswp|pgsteal_|pgscan_|oom_kill|workingset_refault|allocstall)/;
 
 /** Runs the cases side by side in one machine. */
 export function runTogether(
@@ -57,7 +59,7 @@ export function runTogether(
     return { name, log, output, ns: started.heap.clock.ns };
   });
   const system = new System({ ram: options.ram });
-  if (options.swap > 0) addSwap(system, options.swap);
+  configureSwap(system, options.swap, options.zswap === true);
   if (options.limit > 0) system.newGroup('/compare', options.limit);
   const players = alone.map((a) => {
     const started = startCase(system, a.name);

@@ -21,6 +21,7 @@ import { mark_victim } from '../kernel/trace.ts';
 import type { Mm } from './mm.ts';
 import type { Task } from './process.ts';
 import { MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS } from './rss.ts';
+import { showMem } from './show-mem.ts';
 import type { System } from './system.ts';
 
 const GFP_TEXT = '0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP)';
@@ -45,6 +46,8 @@ export function outOfMemory(system: System, mm: Mm): boolean {
     order: 0,
     scoreAdj: system.current?.oomScoreAdj ?? 0,
     group: limit === null ? undefined : oomGroup(system, limit),
+    memory: limit === null ? showMem(system) : [],
+    nodes: system.machine.booted.nrNodes,
   };
   system.log.push(...oomReport(cause, candidates, victim));
   if (victim === undefined) return false;

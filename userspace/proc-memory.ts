@@ -172,7 +172,8 @@ function swapUsed(system: System): number {
   return system.swap.areas.reduce((sum, area) => sum + (area?.used ?? 0), 0);
 }
 
-function swapCached(system: System): number {
+/** Pages in the swap cache. */
+export function swapCached(system: System): number {
   if (system.swap === null) return 0;
   const { pages } = system.machine;
   let n = 0;

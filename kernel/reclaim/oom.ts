@@ -5,7 +5,8 @@
 //
 // The worst is killed, the first of equals. What it had comes back with its address space.
 // Source: Linux 6.18 mm/oom_kill.c: oom_badness(), oom_evaluate_task(), dump_tasks(),
-// __oom_kill_process(). Not modelled: the reaper, killing all processes that share the memory.
+// __oom_kill_process(). Not modelled: the stack of who asked, unreclaimable slabs in the log, the
+// reaper: it comes after two seconds, and a victim here is gone at once.
 
 /** A process as the OOM killer sees it; memory in pages. */
 export interface OomCandidate {
@@ -66,6 +67,10 @@ export interface OomCause {
   readonly scoreAdj: number;
   /** The group whose limit it is; undefined where all memory is used up. */
   readonly group: OomGroup | undefined;
+  /** Where all memory is used up: what there is of it, line by line (Mem-Info). */
+  readonly memory?: readonly string[];
+  /** Nodes of the machine; 1 where not given. */
+  readonly nodes?: number;
 }
 
 /** A memory group whose limit is reached, as the log shows it; sizes in pages. */
@@ -107,6 +112,7 @@ export function oomReport(
     );
   }
   lines.push(
+    ...(group === undefined ? (cause.memory ?? []) : []),
     'Tasks state (memory values in pages):',
     '[  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes ' +
       'swapents oom_score_adj name',
@@ -115,9 +121,11 @@ export function oomReport(
   if (victim === undefined) return [...lines, 'Out of memory and no killable processes...'];
   const constraint = group === undefined ? 'CONSTRAINT_NONE' : 'CONSTRAINT_MEMCG';
   const domain = group === undefined ? 'global_oom' : `oom_memcg=${group.path}`;
+  const nodes = cause.nodes ?? 1;
+  const allowed = nodes === 1 ? '0' : `0-${nodes - 1}`;
   const where = `${domain},task_memcg=${victim.groupPath ?? '/'}`;
   lines.push(
-    `oom-kill:constraint=${constraint},nodemask=(null),cpuset=/,mems_allowed=0,${where},` +
+    `oom-kill:constraint=${constraint},nodemask=(null),cpuset=/,mems_allowed=${allowed},${where},` +
       `task=${victim.comm},pid=${victim.pid},uid=${victim.uid}`,
     `${group === undefined ? 'Out of memory' : 'Memory cgroup out of memory'}: ` +
       `Killed process ${victim.pid} (${victim.comm}) total-vm:${victim.totalVm * 4}kB, ` +

@@ -1,7 +1,6 @@
 // Never a lost byte: random programs in a machine that has a quarter of the memory they use, with
 // swap; every page is checked by its whole content, and everything by fsck.
 
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import seedrandom from 'seedrandom';
 import { describe, expect, test } from 'vitest';
 import { SysError } from '../../kernel/errors.ts';
@@ -11,9 +10,10 @@ import { memoryFiles } from '../../kernel/memcg_files.ts';
 import { badness, oomReport, selectVictim } from '../../kernel/reclaim/oom.ts';
 import { OOM_KILL, PGSTEAL_DIRECT, PGSTEAL_KSWAPD } from '../../kernel/stats.ts';
 import { policyNamed } from '../../kernel/reclaim/policies.ts';
+import { deflate } from '../../tools/zswap.ts';
 import { fsckSystem } from '../../userspace/fsck.ts';
 import { System, Syscalls, access, byteAt, type Task } from '../../userspace/index.ts';
-import type { Swap} from '../../userspace/swap.ts';
+import type { Swap } from '../../userspace/swap.ts';
 import { addSwap } from '../../userspace/swap.ts';
 import { swapOff } from '../../userspace/swapoff.ts';
 import { expectNoLeaks, freeFrames } from '../support/no-leaks.ts';
@@ -99,11 +99,7 @@ function makeWorld(
   if (zswap === true) {
     (system.swap as Swap).usePool({
       maxPoolPercent: 1,
-      compressor: {
-        name: 'deflate',
-        compress: (page) => deflateRawSync(page, { level: 1 }),
-        decompress: (packed, page) => page.set(inflateRawSync(packed)),
-      },
+      compressor: deflate,
     });
   }
   const sys = new Syscalls(system);

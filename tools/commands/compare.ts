@@ -23,6 +23,7 @@ interface Options {
   readonly ram?: number;
   readonly limit?: number;
   readonly swap?: number;
+  readonly zswap?: boolean;
   readonly scale?: string;
   readonly seeds?: string;
   readonly aslr?: string;
@@ -47,6 +48,7 @@ export function register(program: Command): void {
     .option('--ram <size>', "RAM of a workload's machine (default 4G)", parseSize)
     .option('--limit <size>', 'memory that its group may have (default no limit)', parseSize)
     .option('--swap <size>', 'swap of the machine (default none)', parseSize)
+    .option('--zswap', 'a pool of compressed pages in RAM, in front of the swap')
     .option('--scale <part>', 'part of a workload’s size, above 0 and up to 1')
     .option('--together', 'also all cases in one machine, competing for --ram and --limit')
     .option('--fork <n>', 'the warm heap forked n times: what reading and collecting copy')
@@ -89,7 +91,8 @@ async function workload(name: string, options: Options): Promise<void> {
   const program = await loadWorkload(name);
   const cases = options.case ?? DEFAULT_CASES;
   const { limit = 0, swap = 0, ram = 4 * 2 ** 30 } = options;
-  const base = { ram, limit, swap, scale: scaleOf(options.scale), aslr: options.aslr };
+  const { aslr, zswap = false } = options;
+  const base = { ram, limit, swap, zswap, scale: scaleOf(options.scale), aslr };
   if (options.vary !== undefined) {
     await vary(name, options.vary, cases, base, options.json);
     return;

@@ -18,6 +18,7 @@ interface Options {
   readonly json?: boolean;
   readonly step?: boolean;
   readonly fsck?: boolean;
+  readonly zswap?: boolean;
   readonly seed: string;
   readonly aslr?: boolean;
 }
@@ -30,6 +31,7 @@ export function register(program: Command): void {
     .option('--json', 'print observations as JSON lines')
     .option('--step', 'one statement at a time: Enter goes on, q ends')
     .option('--fsck', 'prove all structures sound after each statement')
+    .option('--zswap', 'a scenario with swap: a pool of compressed pages in RAM in front of it')
     .option('--seed <seed>', 'of the random numbers that a program gets', '1')
     .option('--aslr', 'a program: at random addresses, drawn from the seed')
     .action(async (file: string, options: Options) => {
@@ -44,7 +46,7 @@ export function register(program: Command): void {
         throw new InputError('', '--aslr: a scenario has fixed addresses; expected a program *.ts');
       }
       const scenario = parseScenario(file, readScenario(file));
-      if (options.json === true) runJson(scenario, options.fsck === true);
+      if (options.json === true) runJson(scenario, options);
       else runStory(scenario, options);
     });
 }
@@ -58,8 +60,8 @@ export function readScenario(file: string): Uint8Array {
   }
 }
 
-function runJson(scenario: Scenario, fsck: boolean): void {
-  const target = new EmulatedTarget();
+function runJson(scenario: Scenario, { fsck = false, zswap = false }: Options): void {
+  const target = new EmulatedTarget({ zswap });
   const lines: string[] = [];
   new Runner(scenario, target).run({
     after(observation: Observation) {
@@ -72,7 +74,7 @@ function runJson(scenario: Scenario, fsck: boolean): void {
 }
 
 function runStory(scenario: Scenario, options: Options): void {
-  const target = new EmulatedTarget({ notes: true });
+  const target = new EmulatedTarget({ notes: true, zswap: options.zswap === true });
   const colours = createColors(process.stdout.isTTY && process.env['NO_COLOR'] === undefined);
   const paint = { bold: colours.bold, dim: colours.dim, red: colours.red };
   const runner = new Runner(scenario, target);

@@ -13,6 +13,7 @@ interface Options {
   readonly faultRate: string;
   readonly step: number;
   readonly swap?: number;
+  readonly zswap?: boolean;
   readonly ram?: number;
   readonly scale: string;
   readonly costs?: string;
@@ -28,6 +29,7 @@ export function register(program: Command): void {
     .option('--fault-rate <r>', 'major faults a second of virtual time that are borne', '0')
     .option('--step <size>', 'bytes that the answer is exact to', parseSize, 65536)
     .option('--swap <size>', 'swap of the machine (default none)', parseSize)
+    .option('--zswap', 'a pool of compressed pages in RAM, in front of the swap')
     .option('--ram <size>', 'RAM of the machine (default 4G)', parseSize)
     .option('--scale <part>', 'part of the program’s size, above 0 and up to 1', '1')
     .option('--costs <file>', 'costs as calibrate --save wrote them')
@@ -46,6 +48,7 @@ export function register(program: Command): void {
           ram: options.ram ?? 4 * 2 ** 30,
           scale,
           swap: options.swap ?? 0,
+          zswap: options.zswap === true,
           faultRate,
           step: options.step,
           costs: readCosts(options.costs),

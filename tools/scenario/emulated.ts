@@ -20,9 +20,9 @@ import type { Task } from '../../userspace/process.ts';
 import { MM_SWAPENTS } from '../../userspace/rss.ts';
 import { smapsOf } from '../../userspace/smaps.ts';
 import { reg, Syscalls } from '../../userspace/syscall.ts';
-import { addSwap } from '../../userspace/swap.ts';
 import { System } from '../../userspace/system.ts';
 import { VM_GROWSDOWN, VM_LOCKED, permsOf, type Vma } from '../../userspace/vma.ts';
+import { configureSwap } from '../zswap.ts';
 import { mapLine, pathOf } from './map-line.ts';
 import { Observer } from './notes.ts';
 import type { AccessResult, CallResult, Faults, MapLine, MemoryUse } from './observe.ts';
@@ -51,8 +51,11 @@ export class EmulatedTarget implements Target {
   private pte0 = 0;
   private atFork: Faults = { minflt: 0, majflt: 0 };
   private readonly observer: Observer | undefined;
+  private readonly zswap: boolean;
 
-  constructor(options: { readonly notes?: boolean } = {}) {
+  /** @param options `zswap`: a compressed pool in front of the swap device. */
+  constructor(options: { readonly notes?: boolean; readonly zswap?: boolean } = {}) {
+    this.zswap = options.zswap === true;
     if (options.notes === true) this.observer = new Observer(this);
   }
 
@@ -63,7 +66,7 @@ export class EmulatedTarget implements Target {
       ...(cpus === undefined ? {} : { cpus }),
       sysctl: { thp, largeFolios: false },
     });
-    if (swap !== undefined) addSwap(system, swap);
+    configureSwap(system, swap ?? 0, this.zswap);
     this.system = system;
     this.sys = new Syscalls(system);
     this.usesStack = scenario.usesStack;
