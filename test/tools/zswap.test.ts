@@ -49,14 +49,14 @@ test('more than the pool may hold: the longest-stored go to the device, nothing 
   };
   for (let i = 0; i < nr; i++) {
     const at = bytesAt(i);
-    mem.bytes.set(pages[i % 64]!, at);
+    mem.bytes.set(pages[i % 64], at);
     mem.bytes[at] = i & 255;
   }
   // backwards: what was stored last is still in the pool
   let wrong = 0;
   for (let i = nr - 1; i >= 0; i--) {
     const at = bytesAt(i);
-    const wanted = pages[i % 64]!.subarray(1);
+    const wanted = pages[i % 64].subarray(1);
     if (mem.bytes[at] !== (i & 255)) wrong++;
     else if (Buffer.compare(mem.bytes.subarray(at + 1, at + PAGE), wanted) !== 0) wrong++;
   }
