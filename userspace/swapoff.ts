@@ -4,12 +4,13 @@
 //     private memory  every swap entry of the device, in every address space, is mapped again
 //     swap cache      pages that only the cache still holds are dropped
 //
-// Meanwhile nothing new goes there. Where memory does not suffice, the device stays on, with what
-// is left on it.
+// Meanwhile nothing new goes there; but a page that is still in the cache of its slot may be
+// written there again for want of memory, so all is done again until the device is empty. Where
+// memory does not suffice, the device stays on, with what is left on it.
 // Source: Linux 6.18 mm/swapfile.c: SYSCALL_DEFINE1(swapoff), try_to_unuse(), unuse_pte();
 // mm/shmem.c: shmem_unuse().
 
-import { EINVAL, ENOMEM, SysError, assert } from '../kernel/errors.ts';
+import { EINVAL, ENOMEM, SysError } from '../kernel/errors.ts';
 import { FAULT_OOM } from '../kernel/ports.ts';
 import { _PAGE_ACCESSED, ptePresent, swapType } from '../kernel/pte.ts';
 import { NO_PFN, TASK_SIZE, type Pfn, type VirtAddr } from '../kernel/types.ts';
@@ -17,6 +18,9 @@ import type { Mm } from './mm.ts';
 import { PM_SWAP, forEachPage } from './pagemap.ts';
 import { Swap } from './swap.ts';
 import type { System } from './system.ts';
+
+/** Linux goes on until a signal comes. */
+const MAX_ROUNDS = 64;
 
 /**
  * swapoff(2) of the device with this name.
@@ -31,10 +35,17 @@ export function swapOff(system: System, name: string): void {
   const { groups } = system.machine;
   const running = groups?.current ?? null;
   try {
-    if (!swap.unuseShmem(area)) throw new SysError(ENOMEM);
-    for (const mm of [...system.mms]) {
-      groups?.run(mm.group);
-      unuseSpace(mm, area.type);
+    for (let round = 0; area.used > 0; round++) {
+      if (round === MAX_ROUNDS) throw new SysError(ENOMEM);
+      if (!swap.unuseShmem(area)) throw new SysError(ENOMEM);
+      for (const mm of [...system.mms]) {
+        groups?.run(mm.group);
+        unuseSpace(mm, area.type);
+      }
+      for (let slot = 1; slot < area.slots; slot++) {
+        const pfn = area.cached[slot] as Pfn;
+        if (pfn !== NO_PFN) swap.tryToFree(pfn);
+      }
     }
   } catch (e) {
     area.closing = false;
@@ -42,11 +53,6 @@ export function swapOff(system: System, name: string): void {
   } finally {
     groups?.run(running);
   }
-  for (let slot = 1; slot < area.slots; slot++) {
-    const pfn = area.cached[slot] as Pfn;
-    if (pfn !== NO_PFN) swap.tryToFree(pfn);
-  }
-  assert(area.used === 0, `${name}: nothing is left on the device`);
   swap.remove(area);
   system.totalSwapPages -= area.usable;
 }
